@@ -87,6 +87,30 @@ def parse_bytes(text: str) -> int:
     return _whole(text, _DECIMAL_BYTES | _BINARY_BYTES, "a size", hint)
 
 
+def parse_flops(text: str) -> int:
+    """Return a number of floating-point operations, not per second: `8 GF`, `27.6GFLOP`, `104 TFLOPs`, `3e24`.
+
+    Raises InputError where it is a rate, or not whole.
+    """
+    hint = "type a number of FLOPs: `8 GF`, `104 TFLOP`, `3e24` (a multiply-accumulate is two)"
+    plain = re.sub(r"(?i)flops?$", "F", text.strip())
+    return _whole(plain, _FLOPS | {"": 1}, "a number of FLOPs", hint)
+
+
+def parse_bytes_per_second(text: str) -> int:
+    """Return a bandwidth in bytes per second: `1008GB/s`, `3.35 TB/s`, `900 GiB/s`.
+
+    Raises InputError as `parse_bytes` does, and where `/s` is missing.
+    """
+    hint = "type a bandwidth in bytes per second: `1008GB/s` or `3.35TB/s`"
+    size, slash, second = text.strip().rpartition("/")
+    if not slash or second.strip().lower() != "s":
+        raise InputError(f"`{_shortened(text)}` is not a bandwidth", hint=hint)
+    if re.search(r"[KMGTP]b$|bits?$", size):
+        raise InputError(f"bandwidth `{_shortened(text)}` is in bits, not bytes", hint=hint)
+    return _whole(size, _DECIMAL_BYTES | _BINARY_BYTES, "a bandwidth", hint)
+
+
 def _whole(text: str, units: dict[str, int], what: str, hint: str) -> int:
     factors = {unit.lower(): factor for unit, factor in units.items()}
     match = _QUANTITY.fullmatch(text.strip())

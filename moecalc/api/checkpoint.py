@@ -16,12 +16,14 @@ from moecalc.errors import InputError
 from moecalc.ir.numeric import Number
 from moecalc.ir.rows import Ledger, Pool
 from moecalc.report import Line, ModelReport
+from moecalc.sources import catalog
 from moecalc.sources.headers.tensors import Header
 from moecalc.sources.layouts.breakdown import Breakdown, break_down
 from moecalc.sources.layouts.bundles import bundle
 from moecalc.sources.layouts.lift import lift
 from moecalc.sources.layouts.rows import weights_of
 from moecalc.sources.stated import TwoNumbers
+from moecalc.specs.formats import Precision
 from moecalc.specs.workload import Workload
 
 TOP_K_KEYS = ("num_experts_per_tok", "num_experts_per_token", "moe_top_k", "moe_topk", "top_k", "moe_k")
@@ -52,18 +54,26 @@ class CheckpointModel(Model):
             self.warnings += (said,)
             self.precision = self.reconciliation.stored_precision(model.precision)
 
-    def weight_bytes(self, dtype: str | None = None) -> Number:
-        """Bytes of the language model as the header has them, or in one dtype."""
-        return self._stored_bytes if dtype is None else super().weight_bytes(dtype)
+    def weight_bytes(self, dtype: str | None = None, quant: str | None = None) -> Number:
+        """Bytes of the language model as the header has them, or as asked for."""
+        return self._stored_bytes if dtype is quant is None else super().weight_bytes(dtype, quant)
+
+    def weight_bytes_under(self, precision: Precision) -> Number:
+        """Bytes under a precision; as released, the header's."""
+        return self._stored_bytes if precision is self.precision else super().weight_bytes_under(precision)
 
     def report(
-        self, workload: Workload, dtype: str | None = None, kv_dtype: str | None = None
+        self,
+        workload: Workload,
+        dtype: str | None = None,
+        kv_dtype: str | None = None,
+        quant: str | None = None,
     ) -> ModelReport:
-        """All public lines; the bytes are the header's, unless a dtype is asked for."""
-        report = super().report(workload, dtype, kv_dtype)
+        """All public lines; the bytes are the header's, unless a dtype or a recipe is asked for."""
+        report = super().report(workload, dtype, kv_dtype, quant)
         made = []
         for line in report.lines:
-            if line.id != "weights.bytes" or dtype is not None or not self._is_whole:
+            if line.id != "weights.bytes" or not (dtype is quant is None) or not self._is_whole:
                 made.append(line)
             else:
                 made.append(
@@ -120,7 +130,7 @@ class HeaderModel(StatedModel):
             count = sum(part.tensors for part in self._lifted.unknown)
             first = ", ".join(f"`{part.template}`" for part in self._lifted.unknown[:3])
             self.warnings += (
-                f"{count:,} tensors have names no layout knows, and count in the bytes only: {first}",
+                f"{count:,} tensors have names no layout knows: they count in the totals, in no part: {first}",
             )
         if self._has_experts and top_k is None:
             self.warnings += (
@@ -128,7 +138,8 @@ class HeaderModel(StatedModel):
             )
 
         if self._knows_active:
-            total, active = int(parameters.total(self.ledger)), int(parameters.active(self.ledger))
+            total = int(parameters.total(self.ledger)) + self.breakdown.unknown.elements
+            active = int(parameters.active(self.ledger))
             pool = self._pool
             experts, used = (int(pool.experts), int(pool.top_k)) if pool else (None, None)
             self.numbers = TwoNumbers(name, total, active, experts, used)
@@ -137,6 +148,11 @@ class HeaderModel(StatedModel):
     def breakdown(self) -> Breakdown:
         """What the stored elements are."""
         return break_down(bundle(self._lifted.parts))
+
+    @property
+    def _bytes(self) -> int:
+        """Bytes of the language model, and of whatever has a name that no layout knows."""
+        return self.breakdown.language_bytes + self.breakdown.unknown.bytes
 
     @property
     def _has_experts(self) -> bool:
@@ -152,31 +168,37 @@ class HeaderModel(StatedModel):
         pools = {weight.pool for weight in self.ledger.weights if weight.pool}
         return pools.pop() if len(pools) == 1 else None
 
-    def demand(self, dtype: str | None = None, kv_dtype: str | None = None) -> HeaderDemand | None:  # noqa: ARG002
+    def demand(
+        self,
+        dtype: str | None = None,  # noqa: ARG002 - the header's
+        kv_dtype: str | None = None,  # noqa: ARG002
+        quant: str | None = None,
+    ) -> HeaderDemand | None:
         """What follows for a decode step; None where the active count is not known."""
+        if quant is not None:
+            raise self._without_shapes(quant)
         if self.numbers is None:
             return None
-        stored = self.breakdown.language_bytes
-        return HeaderDemand(self.numbers.total, self.numbers.active, "bf16", self._pool, stored)
+        return HeaderDemand(self.numbers.total, self.numbers.active, "bf16", self._pool, self._bytes)
 
     def report(
         self,
         workload: Workload,
         dtype: str | None = None,  # noqa: ARG002 - the base's signature
         kv_dtype: str | None = None,  # noqa: ARG002
+        quant: str | None = None,
     ) -> ModelReport:
         """The lines a header gives; the others have no value."""
+        if quant is not None:
+            raise self._without_shapes(quant)
         public_lines.counting_of(workload)  # refuses a convention that does not exist
         made = {line.id: line for line in undisclosed_lines("not in a header")}
         for line in public_lines.parameter_lines(self.ledger):
-            unknown = line.id.startswith("params.active") and not self._knows_active
-            made[line.id] = (
-                msgspec.structs.replace(line, value=None, note="top_k unknown") if unknown else line
-            )
+            made[line.id] = self._counted(line)
         made["weights.bytes"] = Line(
             id="weights.bytes",
             label="weights as stored",
-            value=self.breakdown.language_bytes,
+            value=self._bytes,
             unit="bytes",
             basis="exact",
             formula="sum of the header",
@@ -186,6 +208,20 @@ class HeaderModel(StatedModel):
         order += ["weights.bytes", "checkpoint.bytes"]
         order += [i for i in made if i not in order]
         return ModelReport(name=self.name, source=self.source, lines=tuple(made[i] for i in order))
+
+    def _counted(self, line: Line) -> Line:
+        """A parameter line with what no layout knows: in the total, and in nothing that would need its part."""
+        if line.id.startswith("params.active") and not self._knows_active:
+            return msgspec.structs.replace(line, value=None, note="top_k unknown")
+        unknown = self.breakdown.unknown.elements
+        if not unknown:
+            return line
+        if line.id == "params.total":
+            note = f"{unknown:,} of them under names no layout knows"
+            return msgspec.structs.replace(line, value=line.value + unknown, note=note)
+        if line.id.startswith("params.active"):
+            return msgspec.structs.replace(line, note="without the names no layout knows")
+        return line
 
     def __repr__(self) -> str:
         return f"<HeaderModel {self.name}: {len(self.header.tensors):,} tensors>"
@@ -232,7 +268,10 @@ def reconciled(model: str) -> CheckpointModel:
 def require_header(loaded: AnyModel, model: str) -> None:
     """Raise InputError for a model that was loaded without a header."""
     if not isinstance(loaded, CheckpointModel | HeaderModel):
+        known = catalog.find(model)
+        hub = catalog.load(known).hub if known is not None else ()
+        example = f": `{hub[0]}`" if hub else ""
         raise InputError(
             f"`{model}` has no checkpoint header to hold its config against",
-            hint="give a directory with the config and the safetensors files, or a hub id",
+            hint=f"give a directory with the config and the safetensors files, or a hub id{example}",
         )

@@ -5,13 +5,13 @@ from typing import Any
 
 from moecalc.api.loading import load
 from moecalc.api.model import AnyModel, Model, StatedModel
+from moecalc.api.precision import plain_precision
 from moecalc.calc.attention_words import cache_words
 from moecalc.calc.comparison import ComparisonData, columns_for, entries, verdicts
 from moecalc.calc.demand import Demand, EqualState
 from moecalc.calc.deployment import Deployment, device, smallest
 from moecalc.calc.verdict import Subject
 from moecalc.errors import InputError
-from moecalc.specs.formats import find_format
 from moecalc.specs.hardware import accelerator
 from moecalc.specs.workload import Workload, plan_workload
 
@@ -42,6 +42,7 @@ def compare(
     context: int | None = None,
     batch: int = 1,
     dtype: str | None = None,
+    quant: str | None = None,
     kv_dtype: str | None = None,
     equal_kv: bool = False,
     utilization: Fraction | float = 1,
@@ -60,9 +61,9 @@ def compare(
     # One context for all: the longest any of them was trained for, at most the usual default.
     workload = plan_workload(max(trained, default=None), context=context, batch=batch)
     card = accelerator(gpu)
-    devices = [device(card, *_formats(model, dtype)) for model in loaded]
+    devices = [device(card, *_formats(model, dtype, quant)) for model in loaded]
 
-    demands: list[Demand | None] = [model.demand(dtype, kv_dtype) for model in loaded]
+    demands: list[Demand | None] = [model.demand(dtype, kv_dtype, quant) for model in loaded]
     first = demands[0]
     if equal_kv and (first is None or first.state_bytes(workload.context) is None):
         raise InputError(
@@ -76,7 +77,7 @@ def compare(
         for demand, chosen in zip(demands, devices, strict=True)
     ]
     subjects = [_subject(m, d, workload) for m, d in zip(loaded, deployments, strict=True)]
-    reports = [model.report(workload, dtype, kv_dtype) for model in loaded]
+    reports = [model.report(workload, dtype, kv_dtype, quant) for model in loaded]
     return Comparison(
         entries=tuple(entries(subjects, reports, workload)),
         workload=workload,
@@ -89,11 +90,11 @@ def compare(
     )
 
 
-def _formats(model: AnyModel, dtype: str | None) -> tuple[str, ...]:
+def _formats(model: AnyModel, dtype: str | None, quant: str | None) -> tuple[str, ...]:
     """The formats a model's weights are stored in."""
     if isinstance(model, Model):
-        return model.formats(dtype)
-    return (find_format(dtype or "bf16").name,)
+        return model.formats(dtype, quant)
+    return (plain_precision(dtype or "bf16").default,)
 
 
 def _share(utilization: Fraction | float) -> Fraction:

@@ -4,6 +4,7 @@ from typing import Literal, get_args
 
 from moecalc.api.model import Model
 from moecalc.calc import explanation, flops, memory
+from moecalc.calc.demand import LedgerDemand
 from moecalc.calc.explanation import Section
 from moecalc.calc.lines import counting_of
 from moecalc.errors import InputError
@@ -27,6 +28,7 @@ def explain(
     workload: Workload,
     *,
     dtype: str | None = None,
+    quant: str | None = None,
     kv_dtype: str | None = None,
     prefill: bool = False,
 ) -> list[Section]:
@@ -42,7 +44,7 @@ def explain(
         heading = f"{model.name}: active per token (all)"
         return [Section(heading, rows, model.params.active(), "convention: all")]
     if topic == "memory":
-        return _memory(model, workload.context, dtype, kv_dtype)
+        return _memory(model, workload.context, model.demand(dtype, kv_dtype, quant))
     if topic == "flops":
         return [_flops(model, workload, prefill)]
     raise InputError(f"unknown topic `{topic}`", hint=f"topics: {', '.join(get_args(Topic))}")
@@ -62,8 +64,7 @@ def _parameters(model: Model) -> list[Section]:
     return sections
 
 
-def _memory(model: Model, context: int, dtype: str | None, kv_dtype: str | None) -> list[Section]:
-    demand = model.demand(dtype, kv_dtype)
+def _memory(model: Model, context: int, demand: LedgerDemand) -> list[Section]:
     weights = explanation.weights_working(model.ledger, demand.precision)
     state = explanation.state_working(model.ledger, context, demand.kv_dtype)
     held = memory.state_bytes(model.ledger, context, demand.kv_dtype)
@@ -75,7 +76,7 @@ def _memory(model: Model, context: int, dtype: str | None, kv_dtype: str | None)
 
 
 def _flops(model: Model, workload: Workload, prefill: bool) -> Section:
-    how = counting_of(workload)
+    how = counting_of(workload, model.ledger)
     step, what = Step.decode(workload.context), f"one decoded token, {workload.context:,} keys"
     if prefill:
         behind = f" behind {workload.past:,}" if workload.past else ""

@@ -1,12 +1,32 @@
 """The model of a GGUF file: its metadata's architecture, its tensors' types and bytes."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from moecalc.api.checkpoint import CheckpointModel, HeaderModel
 from moecalc.api.model import Model
+from moecalc.checks.reconcile import Reconciliation, reconcile
 from moecalc.errors import InputError
+from moecalc.ir.roles import Component
+from moecalc.ir.rows import Ledger
 from moecalc.sources.gguf_architecture import config_from_gguf, top_k_from_gguf
 from moecalc.sources.gguf_precision import gguf_precision
 from moecalc.sources.headers.tensors import Header
 from moecalc.sources.hf_config import read_config
+from moecalc.sources.layouts.lift import lift
+
+
+def held_against(header: Header, config: Mapping[str, Any]) -> Reconciliation:
+    """The config.json of the release that a GGUF was made of, held against the file's tensors.
+
+    Names and shapes are compared; each tensor's type is the file's own. Prediction modules and towers that the file
+    leaves out are no difference: most conversions drop the former, and the latter are files of their own (mmproj).
+    Raises InputError where no family reads the config.
+    """
+    ledger = read_config(config).architecture.lower_to_ledger()
+    stored = {part.component for part in lift(header).parts}
+    kept = tuple(w for w in ledger.weights if w.component is Component.LANGUAGE or w.component in stored)
+    return reconcile(Ledger(kept, ledger.ops, ledger.states), gguf_precision(header), header)
 
 
 def model_from_gguf(

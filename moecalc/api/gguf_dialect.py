@@ -10,6 +10,9 @@ FUSED_QKV = frozenset(
 SEVENTY = frozenset({"llama", "mistral", "mixtral", "qwen2"})
 """Types whose 80 layers make them a 70B to llama.cpp (src/models/llama.cpp and qwen2.cpp, `LLM_TYPE_70B`)."""
 
+KEPT_PREDICTION = frozenset({"glm4_moe"})
+"""Types whose prediction modules the conversion keeps (conversion/glm.py, `Glm4MoeModel`); DeepSeek-V3's it drops."""
+
 CATALOGUE = {
     "bloom": "bloom",
     "codellama": "llama",
@@ -17,6 +20,8 @@ CATALOGUE = {
     "falcon-180b": "falcon",
     "falcon-40b": "falcon",
     "falcon-7b": "falcon",
+    "glm-4.5": "glm4_moe",
+    "glm-4.6": "glm4_moe",
     "gpt-neox": "gpt_neox",
     "gpt2": "gpt2",
     "ling-mini-2": "bailing_moe_v2",
@@ -34,4 +39,9 @@ CATALOGUE = {
 def dialect_of(name: str, model_type: str | None) -> Dialect:
     """The dialect of a model by its config's type, else by its name in the catalogue."""
     type_ = model_type or next((CATALOGUE[start] for start in CATALOGUE if name.startswith(start)), "")
-    return Dialect(fused_qkv=type_ in FUSED_QKV, falcon=type_ == "falcon", has_seventy=type_ in SEVENTY)
+    return Dialect(
+        fused_qkv=type_ in FUSED_QKV,
+        falcon=type_ == "falcon",
+        has_seventy=type_ in SEVENTY,
+        prediction=type_ in KEPT_PREDICTION,
+    )

@@ -11,11 +11,11 @@ from moecalc.sources import catalog, stated
 from moecalc.sources.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from moecalc.api.local import Weights
+    from moecalc.api.local import ConfigOnly, Weights
     from moecalc.sources.headers.tensors import Header
 
 SPEC_SUFFIXES = (".yaml", ".yml")
-WEIGHTS = (".safetensors", ".index.json", ".bin", ".pt", ".pth", ".ckpt")
+WEIGHTS = (".safetensors", ".gguf", ".index.json", ".bin", ".pt", ".pth", ".ckpt")
 GIVEN = "config"
 """The source of a config that was given as a mapping and has no place."""
 
@@ -23,6 +23,9 @@ STDIN = "stdin"
 
 LONGEST_NAME = 1000
 """Longer than any path, name or hub id in use, shorter than what a file system refuses with an error of its own."""
+
+LONGEST_PART = 255
+"""Bytes of a file's name, in every file system in use."""
 
 MAX_CONFIG_BYTES = 16 * 2**20
 """Configs are kilobytes; beyond this a file is not what it says."""
@@ -36,9 +39,10 @@ def load(
 ) -> AnyModel:
     """Load a model.
 
-    `model` is, in this order: a config mapping; a path (YAML spec, config.json or params.json, a safetensors file,
-    a directory with one of these, `-` for stdin); a catalogue name, alias or hub id; two numbers (`70B-A12B`); a
-    hub id to fetch (`org/repo[@revision][:file]`). Where weights stand beside a config, their header is read too and
+    `model` is, in this order: a config mapping; a path (YAML spec, config.json or params.json, a safetensors or GGUF
+    file, a directory with one of these, `directory:file`, `-` for stdin); a catalogue name, alias or hub id; two
+    numbers (`70B-A12B`); a hub id to fetch (`org/repo[@revision][:file]`), with `headers` though the catalogue has it.
+    Where weights stand beside a config, their header is read too and
     overrules it on bytes; of a hub id only where the config does not answer, or with `headers`. With `strict`, a
     config key that nobody reads is an error instead of a warning. `top_k` is the experts per token of a header without
     a config. Raises InputError where it is none of them or cannot be read, UndeterminedError where the network is
@@ -58,12 +62,13 @@ def _load(model: str | Path | Mapping[str, Any], strict: bool, top_k: int | None
     text = str(model)
     if text == "-":
         return _from_stdin(strict)
-    if not text.strip() or len(text) > LONGEST_NAME:
-        shown = text if len(text) <= LONGEST_NAME else f"{text[:40]}..."
+    if not text.strip() or len(text) > LONGEST_NAME or _is_too_long(text):
+        shown = text if len(text) <= LONGEST_PART else f"{text[:40]}..."
         raise InputError(f"`{shown}` names no model", hint="`moecalc list` shows the catalogue")
-    if _looks_like_a_path(text) and not _names_a_hub_file(text):
-        return _from_path(Path(text), strict, top_k)
-    known = catalog.find(text)
+    path = _path_meant(text)
+    if path is not None:
+        return _from_path(path, strict, top_k, headers)
+    known = None if headers and _is_hub_id(text) else catalog.find(text)
     if known is not None:
         return _from_spec(catalog.load(known), f"catalogue: {known.parent.name}/{known.name}")
     numbers = stated.parse(text)
@@ -146,8 +151,9 @@ def config_of(model: str) -> tuple[Any, str]:
     """The config a MODEL argument names, unread, and its source. Raises InputError where it names none."""
     if model == "-":
         return parse_json(sys.stdin.read(MAX_CONFIG_BYTES + 1), STDIN), STDIN
-    if _looks_like_a_path(model) and not _names_a_hub_file(model):
-        path = _existing(Path(model))
+    meant = _path_meant(model)
+    if meant is not None:
+        path = _existing(meant)
         return _read_json(path), str(path)
     if _is_hub_id(model) and catalog.find(model) is None:
         from moecalc.api.remote import remote_config  # imports huggingface_hub
@@ -158,23 +164,35 @@ def config_of(model: str) -> tuple[Any, str]:
     )
 
 
-def _from_path(path: Path, strict: bool, top_k: int | None) -> AnyModel:
+def _from_path(path: Path, strict: bool, top_k: int | None, headers: bool) -> AnyModel:
     if path.is_dir() or path.name.endswith(WEIGHTS):
-        from moecalc.api.local import find_weights  # reads no weights, but imports their readers
+        from moecalc.api.local import Weights, find_weights  # reads no weights, but imports their readers
 
-        place = find_weights(path)
-        if place is not None:
-            return _from_weights(place, strict, top_k)
+        found = find_weights(path, headers)
+        return (
+            _from_weights(found, strict, top_k)
+            if isinstance(found, Weights)
+            else _from_config_only(found, strict)
+        )
     path = _existing(path)
-    if path.suffix == ".gguf":
-        from moecalc.sources.headers.gguf import read_gguf
-
-        return from_header(read_gguf(path), None, path.stem, str(path), strict, top_k)
     if path.suffix in SPEC_SUFFIXES:
         return _from_spec(catalog.load(path), str(path))
     named = path.name in {"config.json", "params.json"}
     name = path.parent.name if named and path.parent.name else path.stem
     return _from_mapping(_read_json(path), name, str(path), strict)
+
+
+def _from_config_only(found: "ConfigOnly", strict: bool) -> AnyModel:
+    """A directory's config, with a word about the weights that are not read."""
+    from moecalc.api.indexed import IndexedModel
+
+    name = found.config.resolve().parent.name
+    model = from_config(_read_json(found.config), name, str(found.config), strict)
+    if found.index is not None:
+        model = IndexedModel(model, found.index)
+    if found.warning is not None:
+        model.warnings += (found.warning,)
+    return model
 
 
 def _from_weights(place: "Weights", strict: bool, top_k: int | None) -> AnyModel:
@@ -194,6 +212,12 @@ def from_header(
     from moecalc.api.checkpoint import CheckpointModel, HeaderModel, top_k_of
     from moecalc.api.local import Weights
 
+    if not header.tensors:
+        raise InputError(
+            "it holds no tensors",
+            file=header.source,
+            hint="a vocabulary or metadata alone is no model: give the file with the weights",
+        )
     if header.format == "gguf":
         from moecalc.api.gguf import model_from_gguf
 
@@ -207,6 +231,19 @@ def from_header(
             raise
         return HeaderModel(header, name, top_k or top_k_of(config), f"the config is not read: {error}")
     return CheckpointModel(model, header)
+
+
+def from_text(text: str, path: str, source: str) -> AnyModel:
+    """The model that the contents of a YAML spec or a JSON config describe; `path` tells which of the two they are.
+
+    `source` names them in errors. Raises InputError.
+    """
+    named = Path(path)
+    if named.suffix in SPEC_SUFFIXES:
+        return _from_spec(catalog.parse(text, source), source)
+    is_config = named.name in {"config.json", "params.json"}
+    name = named.parent.name if is_config and named.parent.name else named.stem
+    return _from_mapping(parse_json(text.removeprefix("\ufeff"), source), name, source, strict=False)
 
 
 def _existing(path: Path) -> Path:
@@ -254,8 +291,10 @@ def parse_json(text: str, source: str) -> Any:
         raise InputError(f"larger than {MAX_CONFIG_BYTES // 2**20} MiB: not a config", file=source)
     import json  # only configs are JSON
 
+    from moecalc.sources.json_objects import unique_keys
+
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=unique_keys)
     except json.JSONDecodeError as error:
         raise InputError(f"not JSON: {error.msg}", file=source, line=error.lineno) from error
     except RecursionError as error:
@@ -271,10 +310,30 @@ def _refuse_constant(constant: str) -> Any:
     raise InputError(f"`{constant}` is no number a config can hold")
 
 
+def _path_meant(text: str) -> Path | None:
+    """The path that is meant, None where none is. Raises InputError for a file that a directory does not have."""
+    if _picks_from_a_directory(text):
+        from moecalc.api.local import picked
+
+        return picked(text)
+    return Path(text) if _looks_like_a_path(text) and not _names_a_hub_file(text) else None
+
+
 def _looks_like_a_path(text: str) -> bool:
     suffix = Path(text).suffix
-    named = suffix in (*SPEC_SUFFIXES, *WEIGHTS, ".json", ".gguf")
+    named = suffix in (*SPEC_SUFFIXES, *WEIGHTS, ".json")
     return named or text.startswith((".", "/", "~")) or (Path(text).is_dir() and catalog.find(text) is None)
+
+
+def _picks_from_a_directory(text: str) -> bool:
+    """Whether `directory:file.gguf` or `directory:Q4_K_M` is meant."""
+    folder, _, wanted = text.rpartition(":")
+    return bool(folder and wanted) and Path(folder).is_dir() and not Path(text).exists()
+
+
+def _is_too_long(text: str) -> bool:
+    """Whether a part of the text is longer than any file's name, which asking for it would raise an error about."""
+    return any(len(part.encode(errors="surrogatepass")) > LONGEST_PART for part in text.split("/"))
 
 
 def _is_hub_id(text: str) -> bool:

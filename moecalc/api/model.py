@@ -17,7 +17,7 @@ from moecalc.report import ModelReport
 from moecalc.sources.spec import ActiveClaim, Pin, Statement, TotalClaim
 from moecalc.sources.stated import TwoNumbers
 from moecalc.specs.formats import Precision, find_format
-from moecalc.specs.gguf_mixtures import PLAIN, find_mixture
+from moecalc.specs.kv_formats import kv_format
 from moecalc.specs.workload import Workload, check_length, plan_workload
 from moecalc.units import format_parameters
 
@@ -110,9 +110,9 @@ class Model:
         """Parameter counts."""
         return Parameters(self.ledger)
 
-    def weight_bytes(self, dtype: str | None = None) -> Number:
-        """Bytes of the stored weights, as released, in one dtype, or in one of llama-quantize's mixtures."""
-        return memory.weight_bytes(self.ledger, self._precision(dtype))
+    def weight_bytes(self, dtype: str | None = None, quant: str | None = None) -> Number:
+        """Bytes of the stored weights: as released, in one dtype, or as a recipe or a GGUF mixture stores them."""
+        return memory.weight_bytes(self.ledger, self.stored_in(dtype, quant))
 
     def state_bytes(
         self, context: int = 4096, batch: int = 1, kv_dtype: str | None = None, runtime: str | None = None
@@ -120,12 +120,12 @@ class Model:
         """Bytes of KV cache and other state of `batch` sequences of `context` tokens each."""
         check_length("context", context)
         check_length("batch", batch)
-        return memory.state_bytes(self.ledger, context, self._kv(kv_dtype), batch, runtime)
+        return memory.state_bytes(self.ledger, context, self.kv_name(kv_dtype), batch, runtime)
 
     def state_bytes_per_token(self, context: int = 4096, kv_dtype: str | None = None) -> Number:
         """Bytes by which one more token grows the state at that context."""
         check_length("context", context)
-        return memory.state_bytes_per_token(self.ledger, context, self._kv(kv_dtype))
+        return memory.state_bytes_per_token(self.ledger, context, self.kv_name(kv_dtype))
 
     def decode_flops(self, context: int = 4096, convention: flops.How = "causal") -> Number:
         """FLOPs of one decoded token that sees `context` keys."""
@@ -146,29 +146,43 @@ class Model:
     def flop_count(self, **chosen: Any) -> "FlopCount":
         """Decode, prefill and training by component, the crossover context, and the rules of thumb.
 
-        `chosen` as in `lines`: prompt, context, past, batch, convention, pairs, logits, form.
+        `chosen` as in `lines`: prompt, context, past, batch, convention, pairs, logits, form, images, patches, frames.
         """
         from moecalc.calc.flop_count import count_flops  # only if asked for
 
         return count_flops(self.ledger, self.workload(**chosen))
 
-    def formats(self, dtype: str | None = None) -> tuple[str, ...]:
+    def formats(self, dtype: str | None = None, quant: str | None = None) -> tuple[str, ...]:
         """Every format that some weight is stored in, as released or as asked for."""
-        return self._precision(dtype).formats
+        return self.stored_in(dtype, quant).formats
 
-    def demand(self, dtype: str | None = None, kv_dtype: str | None = None) -> LedgerDemand:
+    def demand(
+        self, dtype: str | None = None, kv_dtype: str | None = None, quant: str | None = None
+    ) -> LedgerDemand:
         """What a decode step of this model asks of hardware."""
-        return LedgerDemand(self.ledger, self._precision(dtype), self._kv(kv_dtype))
+        return LedgerDemand(self.ledger, self.stored_in(dtype, quant), self.kv_name(kv_dtype))
 
     def workload(self, **chosen: Any) -> Workload:
-        """A workload with this model's defaults for what is not chosen."""
-        return plan_workload(self.context_length, **chosen)
+        """A workload with this model's defaults for what is not chosen.
+
+        Raises InputError for images or sound that this model cannot read, and for an unknown choice.
+        """
+        workload = plan_workload(self.context_length, **chosen)
+        if workload.images is workload.patches is workload.frames is None:
+            return workload
+        from moecalc.calc.media import with_media  # only if asked for
+
+        return with_media(workload, self.architecture, self.ledger)
 
     def report(
-        self, workload: Workload, dtype: str | None = None, kv_dtype: str | None = None
+        self,
+        workload: Workload,
+        dtype: str | None = None,
+        kv_dtype: str | None = None,
+        quant: str | None = None,
     ) -> ModelReport:
         """All public lines under a workload."""
-        made = public_lines.lines(self.ledger, self._precision(dtype), self._kv(kv_dtype), workload)
+        made = public_lines.lines(self.ledger, self.stored_in(dtype, quant), self.kv_name(kv_dtype), workload)
         return ModelReport(name=self.name, source=self.source, lines=tuple(made))
 
     def lines(
@@ -184,12 +198,21 @@ class Model:
         pairs: str | None = None,
         logits: str | None = None,
         form: str | None = None,
+        quant: str | None = None,
+        images: int | None = None,
+        patches: int | tuple[int, int] | None = None,
+        frames: int | None = None,
     ) -> list[dict[str, Any]]:
         """The public lines as dicts, the same as `--json` prints.
 
-        Defaults: context = min(4096, trained length), prompt = context, dtypes as released. `past` tokens are
+        Defaults: context = min(4096, trained length), prompt = context, dtypes as released. `dtype` stores all
+        weights in one format, `quant` as a recipe (`awq`) or a GGUF mixture (`q4_k_m`) does. `past` tokens are
         cached when the prompt comes. `convention` is causal, full or useful; `pairs` (causal, full), `logits`
-        (last, all) and `form` (naive, absorbed, chunk, step) stand in place of its own choices.
+        (last, all) and `form` (naive, absorbed, chunk, step) stand in place of its own choices; `form="counted"` is
+        what transformers' fallback executes, where that is something else than the layer needs.
+
+        `images` are the images of a sequence (tiles, where its processor cuts an image), each of `patches`: a number,
+        or rows and columns; left out where the tower has one size. `frames` are input frames of sound.
         """
         workload = self.workload(
             prompt=prompt,
@@ -201,21 +224,27 @@ class Model:
             logits=logits,
             form=form,
             runtime=runtime,
+            images=images,
+            patches=patches,
+            frames=frames,
         )
-        return [line.to_dict() for line in self.report(workload, dtype, kv_dtype).lines]
+        return [line.to_dict() for line in self.report(workload, dtype, kv_dtype, quant).lines]
 
-    def _precision(self, dtype: str | None) -> Precision:
-        if dtype is None:
+    def stored_in(self, dtype: str | None = None, quant: str | None = None) -> Precision:
+        """How the weights are stored: as released, in one `dtype`, or under a recipe. Raises InputError for both."""
+        if dtype is None and quant is None:
             return self.precision
-        if _is_plain(dtype):
-            return Precision(find_format(dtype).name)
-        from moecalc.api.gguf_dialect import dialect_of  # only if asked for
-        from moecalc.calc.gguf_mixture import gguf_precision
+        from moecalc.api.precision import chosen_precision  # only if asked for
 
-        return gguf_precision(self.ledger, dtype, dialect_of(self.name, self.model_type))
+        return chosen_precision(self, dtype, quant)
 
-    def _kv(self, kv_dtype: str | None) -> str:
-        return find_format(kv_dtype or self.kv_dtype).name
+    def weight_bytes_under(self, precision: Precision) -> Number:
+        """Bytes of the stored weights under a precision."""
+        return memory.weight_bytes(self.ledger, precision)
+
+    def kv_name(self, kv_dtype: str | None = None) -> str:
+        """The name of the cache's format: the one asked for, else the model's own. Raises InputError."""
+        return find_format(self.kv_dtype).name if kv_dtype is None else kv_format(kv_dtype, self.ledger).name
 
     def __repr__(self) -> str:
         total = format_parameters(self.params.total)
@@ -244,41 +273,63 @@ class StatedModel:
         self.context_length = context_length
         self.warnings: tuple[str, ...] = ()
 
-    def demand(self, dtype: str | None = None, kv_dtype: str | None = None) -> StatedDemand | None:  # noqa: ARG002
+    def demand(
+        self,
+        dtype: str | None = None,
+        kv_dtype: str | None = None,  # noqa: ARG002 - counts say nothing of a cache
+        quant: str | None = None,
+    ) -> StatedDemand | None:
         """What follows for a decode step from two numbers; None for an outline."""
         numbers = self.numbers
         if numbers is None:
             return None
         pool = Pool(numbers.experts, numbers.top_k) if numbers.experts and numbers.top_k else None
-        if dtype is not None and not _is_plain(dtype):
-            raise InputError(
-                f"`{dtype}` needs the shapes of matrices, and of `{self.name}` only counts are known",
-                hint="a plain format (bf16, fp8, int4) works; or give a config or a catalogue name",
-            )
-        return StatedDemand(numbers.total, numbers.active, find_format(dtype or "bf16").name, pool)
+        if quant is not None:
+            raise self._without_shapes(quant)
+        return StatedDemand(numbers.total, numbers.active, _one_format(dtype), pool)
 
     def workload(self, **chosen: Any) -> Workload:
-        """A workload with defaults for what is not chosen."""
-        return plan_workload(self.context_length, **chosen)
+        """A workload with defaults for what is not chosen. Raises InputError for images and sound."""
+        workload = plan_workload(self.context_length, **chosen)
+        for name in ("images", "patches", "frames"):
+            if getattr(workload, name) is not None:
+                raise InputError(
+                    f"`{name}` needs a tower, and of `{self.name}` no architecture is known",
+                    hint=f"leave `{name}` out, or give a config or a catalogue name",
+                )
+        return workload
 
     def report(
         self,
         workload: Workload,
         dtype: str | None = None,
         kv_dtype: str | None = None,  # noqa: ARG002
+        quant: str | None = None,
     ) -> ModelReport:
         """The public lines: what follows from the figures, None for the rest."""
         public_lines.counting_of(workload)  # refuses a convention that does not exist
+        if quant is not None:
+            raise self._without_shapes(quant)
         demand = self.demand(dtype)
         made = stated_lines(demand, workload) if demand else outline_lines(self.outline, dtype or "bf16")
         return ModelReport(name=self.name, source=self.source, lines=tuple(made))
 
     def lines(
-        self, dtype: str | None = None, kv_dtype: str | None = None, **chosen: Any
+        self,
+        dtype: str | None = None,
+        kv_dtype: str | None = None,
+        quant: str | None = None,
+        **chosen: Any,
     ) -> list[dict[str, Any]]:
         """The public lines as dicts; `value` is None where nothing is known."""
-        report = self.report(self.workload(**chosen), dtype, kv_dtype)
+        report = self.report(self.workload(**chosen), dtype, kv_dtype, quant)
         return [line.to_dict() for line in report.lines]
+
+    def _without_shapes(self, quant: str) -> InputError:
+        return InputError(
+            f"`{quant}` needs the shapes of matrices, and of `{self.name}` only counts are known",
+            hint="`--dtype` takes a plain format (bf16, fp8, int4); or give a config or a catalogue name",
+        )
 
     def __repr__(self) -> str:
         said = {line.id: line for line in self.report(self.workload()).lines}
@@ -288,10 +339,12 @@ class StatedModel:
         return f"<StatedModel {self.name}: {about}, architecture unknown>"
 
 
-def _is_plain(dtype: str) -> bool:
-    """Whether a dtype names one format, not a GGUF mixture."""
-    found = find_mixture(dtype)
-    return found is None or found[0].name in PLAIN
+def _one_format(dtype: str | None) -> str:
+    if dtype is None:
+        return "bf16"
+    from moecalc.api.precision import plain_precision  # only if asked for
+
+    return plain_precision(dtype).default
 
 
 AnyModel = Model | StatedModel

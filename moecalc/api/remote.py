@@ -7,13 +7,15 @@ from typing import Any
 from moecalc.api import loading
 from moecalc.api.local import CONFIGS, SHARD
 from moecalc.api.model import AnyModel
-from moecalc.errors import InputError
+from moecalc.errors import InputError, UndeterminedError
+from moecalc.sources import catalog
 from moecalc.sources.headers import gguf
 from moecalc.sources.headers.checkpoint import PICKLES, SUFFIX
 from moecalc.sources.headers.tensors import Header
 from moecalc.sources.hub import ggufs
+from moecalc.sources.hub.failures import NoRepositoryError
 from moecalc.sources.hub.headers import no_weights, read_gguf, read_safetensors
-from moecalc.sources.hub.reference import parse_reference
+from moecalc.sources.hub.reference import Reference, parse_reference
 from moecalc.sources.hub.snapshot import Snapshot, open_snapshot
 
 
@@ -25,7 +27,7 @@ def load_remote(text: str, strict: bool, top_k: int | None, headers: bool) -> An
     is away.
     """
     about = parse_reference(text)
-    snapshot = open_snapshot(about)
+    snapshot = _open(about)
     if about.file is not None:
         return _one_file(snapshot, ggufs.pick(snapshot, about.file), text, strict, top_k)
     name = _config_name(snapshot)
@@ -50,8 +52,29 @@ def load_remote(text: str, strict: bool, top_k: int | None, headers: bool) -> An
 
 def remote_config(text: str) -> tuple[Any, str]:
     """The config of a hub id, unread, and its source. Raises as `load_remote`."""
-    snapshot = open_snapshot(parse_reference(text))
+    snapshot = _open(parse_reference(text))
     return _config(snapshot, "config.json"), snapshot.source
+
+
+def _open(about: Reference) -> Snapshot:
+    """The repository now. Where there is none, or the hub is away, the error names what the catalogue has like it."""
+    try:
+        from huggingface_hub import constants  # noqa: F401 - which reads the environment as it is imported
+    except ValueError as error:
+        raise InputError(
+            f"huggingface_hub does not start: {error}", hint="check the HF_ variables of the environment"
+        ) from error
+    try:
+        return open_snapshot(about)
+    except (NoRepositoryError, UndeterminedError) as error:
+        near = catalog.nearest_repositories(about.repo)
+        if about.repo in near:
+            error.hint = f"the catalogue has it: `moecalc show {near[about.repo]}`; {error.hint}"
+        elif near:
+            known = ", ".join(f"`{repo}` (`moecalc {name}`)" for repo, name in near.items())
+            said = "did you mean {}?" if isinstance(error, NoRepositoryError) else "the catalogue has {};"
+            error.hint = f"{said.format(known)} {error.hint}"
+        raise
 
 
 def _one_file(snapshot: Snapshot, file: str, name: str, strict: bool, top_k: int | None) -> AnyModel:

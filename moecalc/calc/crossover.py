@@ -9,7 +9,7 @@ from moecalc.calc.flop_shares import PER_PAIR, component_of, shares
 from moecalc.calc.flops import How, counted_rows
 from moecalc.ir.numeric import Number
 from moecalc.ir.rows import Ledger
-from moecalc.ir.step import KeysKind, Step
+from moecalc.ir.step import NO_MEDIA, KeysKind, Media, Step
 
 LIMIT = 2**32
 """Contexts are looked at up to here (the longest that a workload may have)."""
@@ -25,14 +25,14 @@ class Crossover(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-def crossover(ledger: Ledger, how: How) -> Crossover:
+def crossover(ledger: Ledger, how: How, media: Media = NO_MEDIA) -> Crossover:
     """The first context at which scores, mix and indexer scores of a decoded token exceed its other FLOPs."""
     attending = [op for op in counted_rows(ledger, how) if component_of(op.role) in PER_PAIR]
     if not attending:
         return Crossover(None, "it has no attention over past tokens")
 
     def surplus(context: int) -> Number:
-        parts = shares(ledger, Step.decode(context), how)
+        parts = shares(ledger, Step.decode(context, media=media), how)
         attention = sum(value for name, value in parts.items() if name in PER_PAIR)
         return 2 * attention - sum(parts.values())
 

@@ -7,9 +7,10 @@ from typing import Protocol
 import msgspec
 
 from moecalc.calc import flops, memory
-from moecalc.ir.numeric import Number, minimum
+from moecalc.calc.reads import Reads, Routing, reads_of
+from moecalc.ir.numeric import Number
 from moecalc.ir.roles import Component
-from moecalc.ir.rows import Access, Ledger, Pool, Weight
+from moecalc.ir.rows import Ledger, Pool, Weight
 from moecalc.ir.step import Step
 from moecalc.specs.formats import Precision, find_format
 
@@ -37,27 +38,15 @@ class Demand(Protocol):
         """FLOPs of one decoded token with `context` keys."""
 
 
-class _Routed(msgspec.Struct, frozen=True):
-    """Weights that one pool selects: the bytes it stores, and those a step reads where it touches every expert."""
+class _Exact(Routing, frozen=True):
+    """Uniform routing in fractions: a comparison adds and divides without rounding, and rounds once at the end."""
 
-    pool: Pool
-    stored: Number
-    read: Number
-
-
-class _LookedUp(msgspec.Struct, frozen=True):
-    """A table of which a step reads rows: its bytes, and those that one token's rows have."""
-
-    stored: Number
-    per_token: Number
+    def touched(self, pool: Pool, tokens: Number) -> Fraction:
+        """Expected share of a pool's experts that `tokens` tokens touch."""
+        return Fraction(pool.distinct_share(tokens))
 
 
-class _Reads(msgspec.Struct, frozen=True):
-    """The weights of a ledger summed once by how a step reads them, so that each batch of a curve costs little."""
-
-    always: Number
-    routed: tuple[_Routed, ...]
-    tables: tuple[_LookedUp, ...]
+EXACT = _Exact()
 
 
 class LedgerDemand(msgspec.Struct, frozen=True, dict=True):
@@ -74,17 +63,11 @@ class LedgerDemand(msgspec.Struct, frozen=True, dict=True):
 
     def weight_bytes_read(self, tokens: int) -> Number:
         """Matrices once per application, routed ones by expected distinct experts, look-ups by their rows."""
-        reads = self._reads
-        read = reads.always + sum(minimum(table.per_token * tokens, table.stored) for table in reads.tables)
-        return read + sum(routed.read * _share(routed.pool, tokens) for routed in reads.routed)
+        return self._reads.weight_bytes(tokens, tokens, EXACT)
 
     def experts_touched(self, tokens: int) -> Fraction | None:
         """Expected distinct share, weighted by the bytes of each pool."""
-        routed = self._reads.routed
-        if not routed:
-            return None
-        touched = sum(part.stored * _share(part.pool, tokens) for part in routed)
-        share: Fraction = touched / sum(part.stored for part in routed)
+        share: Fraction | None = self._reads.touched_share(tokens, EXACT)
         return share
 
     def state_bytes(self, context: int) -> Number:
@@ -100,25 +83,9 @@ class LedgerDemand(msgspec.Struct, frozen=True, dict=True):
         return flops.step_flops(self.ledger, Step.decode(context), "causal")
 
     @cached_property
-    def _reads(self) -> _Reads:
-        always: Number = 0
-        routed: dict[Pool, tuple[Number, Number]] = {}
-        tables = []
-        for weight in self.ledger.weights:
-            if weight.component is not Component.LANGUAGE:
-                continue
-            stored = self._stored(weight)
-            if weight.pool is not None:
-                held, read = routed.get(weight.pool, (0, 0))
-                routed[weight.pool] = held + stored, read + stored * weight.applications
-            elif weight.access is Access.LOOKUP:
-                per_token = Fraction(stored * weight.rows, weight.shape[0].size)
-                # ints where they can be: a sum of Fractions takes ten times as long
-                tables.append(_LookedUp(stored, int(per_token) if per_token.denominator == 1 else per_token))
-            else:
-                always += stored * weight.applications
-        parts = tuple(_Routed(pool, held, read) for pool, (held, read) in routed.items())
-        return _Reads(always, parts, tuple(tables))
+    def _reads(self) -> Reads:
+        language = (weight for weight in self.ledger.weights if weight.component is Component.LANGUAGE)
+        return reads_of((weight, self._stored(weight)) for weight in language)
 
     def _stored(self, weight: Weight) -> Number:
         # A tied head stores nothing of its own and is read all the same.
@@ -155,12 +122,12 @@ class StatedDemand(msgspec.Struct, frozen=True):
         """With a pool by expected distinct experts; without one the least that can be: all tokens share theirs."""
         read: Number = self.active
         if self.pool is not None:
-            read = (self.total - self.routed) + self.routed * _share(self.pool, tokens)
+            read = (self.total - self.routed) + self.routed * EXACT.touched(self.pool, tokens)
         return find_format(self.dtype).bytes_for(read)
 
     def experts_touched(self, tokens: int) -> Fraction | None:
         """Known only with a pool."""
-        return _share(self.pool, tokens) if self.pool else None
+        return EXACT.touched(self.pool, tokens) if self.pool else None
 
     def state_bytes(self, context: int) -> None:  # noqa: ARG002 - the protocol's signature
         """Two numbers say nothing about attention."""
@@ -205,10 +172,3 @@ class EqualState(msgspec.Struct, frozen=True):
     def decode_flops(self, context: int) -> Number:
         """The model's own."""
         return self.own.decode_flops(context)
-
-
-def _share(pool: Pool | None, tokens: int) -> Number:
-    """The share of a pool's experts that `tokens` tokens touch; 1 for weights outside any pool."""
-    if pool is None:
-        return Fraction(1)
-    return Fraction(pool.distinct_share(tokens))

@@ -7,26 +7,13 @@ from functools import cached_property
 import msgspec
 
 from moecalc.calc.demand import Demand
+from moecalc.calc.machine import fastest, peak_of
 from moecalc.errors import UndeterminedError
 from moecalc.ir.numeric import Number
-from moecalc.specs.formats import find_format
-from moecalc.specs.hardware import Accelerator, Format, Peak
+from moecalc.specs.hardware import Accelerator
 
 MAX_GPUS = 1024
 """Beyond this a count is no answer to `how many do I need`."""
-
-PEAK_FOR: dict[str, tuple[Format, ...]] = {
-    "fp32": ("tf32", "fp32"),
-    "bf16": ("bf16", "fp16"),
-    "fp16": ("fp16", "bf16"),
-    "fp8": ("fp8", "bf16", "fp16"),
-    "fp8-block128": ("fp8", "bf16", "fp16"),
-    "int8": ("int8", "fp8", "bf16", "fp16"),
-    "int4": ("int8", "fp8", "bf16", "fp16"),
-    "mxfp4": ("fp4", "fp8", "bf16", "fp16"),
-    "nvfp4": ("fp4", "fp8", "bf16", "fp16"),
-}
-"""For each storage format the fastest arithmetic it can feed, first the one of its own width."""
 
 
 class Device(msgspec.Struct, frozen=True):
@@ -51,8 +38,10 @@ def device(accelerator: Accelerator, *weight_formats: str) -> Device:
     stored in the fastest one. Raises UndeterminedError naming a field that is not known.
     """
     usable = accelerator.usable_bytes()
-    known = [found for name in weight_formats if (found := _peak(accelerator, name)) is not None]
-    peak_format, peak = max(known, key=lambda found: found[1].per_second, default=(None, None))
+    known = [
+        (peak, fastest(accelerator, name)) for name in weight_formats if (peak := peak_of(accelerator, name))
+    ]
+    peak, peak_format = max(known, key=lambda found: found[0], default=(None, None))
     missing = [
         field for field, value in (("memory", usable), ("bandwidth", accelerator.bandwidth)) if value is None
     ]
@@ -68,17 +57,11 @@ def device(accelerator: Accelerator, *weight_formats: str) -> Device:
         usable_note=usable.note,
         usable_basis=usable.basis,
         bandwidth=accelerator.bandwidth.bytes_per_second,
-        peak=peak.per_second if peak else None,
+        peak=peak,
         peak_format=peak_format,
         usd_per_hour=price.usd_per_gpu_hour if price else None,
         price_note=f"{price.provider}, {price.date or 'undated'}" if price else "no price known",
     )
-
-
-def _peak(accelerator: Accelerator, weight_format: str) -> tuple[str, Peak] | None:
-    arithmetic = find_format(weight_format).computes_in or weight_format
-    peaks = ((name, accelerator.peak(name)) for name in PEAK_FOR.get(arithmetic, ("bf16", "fp16")))
-    return next(((name, peak) for name, peak in peaks if peak is not None), None)
 
 
 class Deployment(msgspec.Struct, frozen=True, dict=True):

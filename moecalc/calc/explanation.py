@@ -12,7 +12,7 @@ from moecalc.calc.parameters import active_share, parameter_rows
 from moecalc.ir.dims import Axis, Dim
 from moecalc.ir.numeric import Number
 from moecalc.ir.roles import Component
-from moecalc.ir.rows import Kind, Ledger, Op, State, Weight
+from moecalc.ir.rows import Kind, Ledger, Op, SlotsKind, State, Weight
 from moecalc.ir.step import Choices, Domain, KeysKind, Step
 from moecalc.report import plain
 from moecalc.specs.formats import Precision
@@ -96,7 +96,7 @@ def state_working(ledger: Ledger, context: int, kv_dtype: str) -> list[Working]:
             state.stored_as or kv_dtype,
         )
         for state in ledger.states
-        if state.component is Component.LANGUAGE
+        if state.component is Component.LANGUAGE and state.slots.kind is not SlotsKind.SOURCE
     ]
 
 
@@ -106,7 +106,7 @@ def flops_working(ledger: Ledger, step: Step, how: How) -> list[Working]:
     return [
         Working(op.role.value, _op_product(op, step, choices), op.flops(step, choices))
         for op in counted_rows(ledger, how)
-        if op.counts_under(choices)
+        if op.counts_under(choices) and not (op.reads_source and not step.media.source)
     ]
 
 

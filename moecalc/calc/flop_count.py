@@ -1,5 +1,6 @@
 """All that `moecalc flops` answers: decode, prefill and training by component, the crossover, the rules of thumb."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -7,7 +8,7 @@ import msgspec
 
 from moecalc.calc import parameters
 from moecalc.calc.crossover import Crossover, crossover
-from moecalc.calc.flop_shares import shares
+from moecalc.calc.flop_shares import component_of, shares
 from moecalc.calc.flops import (
     LATENT_FORMS,
     TRAINING_OVER_FORWARD,
@@ -15,10 +16,11 @@ from moecalc.calc.flops import (
     cheaper_form,
     counted_rows,
 )
-from moecalc.calc.lines import counting_of
+from moecalc.calc.lines import counting_of, media_words
+from moecalc.calc.media import tower_flops
 from moecalc.ir.numeric import Number
 from moecalc.ir.rows import Ledger
-from moecalc.ir.step import Logits, Step
+from moecalc.ir.step import Logits, Media, Step
 from moecalc.report import Line, plain
 from moecalc.specs.workload import Workload
 
@@ -50,6 +52,19 @@ class StepCount(msgspec.Struct, frozen=True, kw_only=True):
         return share
 
 
+class TowerCount(msgspec.Struct, frozen=True, kw_only=True):
+    """FLOPs of a tower over the images, or the sound, of one sequence, by component."""
+
+    id: str
+    label: str
+    parts: dict[str, Number]
+
+    @property
+    def total(self) -> Number:
+        """FLOPs of the whole tower with its projectors."""
+        return _exact(sum(self.parts.values()))
+
+
 class Rule(msgspec.Struct, frozen=True):
     """A rule of thumb, what it says per token, and what is so. `error` is said / so - 1."""
 
@@ -65,6 +80,8 @@ class FlopCount(msgspec.Struct, frozen=True, kw_only=True):
     how: str
     batch: int
     steps: tuple[StepCount, ...]
+    towers: tuple[TowerCount, ...] = ()
+    """Only where there are images or sound."""
     crossover: Crossover
     rules: tuple[Rule, ...]
 
@@ -93,6 +110,22 @@ class FlopCount(msgspec.Struct, frozen=True, kw_only=True):
                         note=step.how,
                     )
                 )
+        for tower in self.towers:
+            for name, label, value in (
+                (tower.id, f"FLOPs, {tower.label}", tower.total),
+                (f"{tower.id}_step", f"FLOPs, {tower.label}, batch {self.batch:,}", self.batch * tower.total),
+            ):
+                made.append(
+                    Line(
+                        id=f"flops.{name}",
+                        label=label,
+                        value=value,
+                        unit="FLOPs",
+                        basis="convention",
+                        formula="2 per multiply-accumulate, the whole tower with its projectors",
+                        note="beside the prompt",
+                    )
+                )
         return made
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,6 +138,11 @@ class FlopCount(msgspec.Struct, frozen=True, kw_only=True):
                     **{step.id: plain(_exact(step.parts.get(name, 0))) for step in self.steps},
                 }
                 for name in self.components
+            ],
+            "towers": [
+                {"tower": tower.id, "component": name, "flops": plain(value)}
+                for tower in self.towers
+                for name, value in tower.parts.items()
             ],
             "crossover_context": self.crossover.context,
             "crossover_note": self.crossover.reason,
@@ -125,10 +163,10 @@ def count_flops(ledger: Ledger, workload: Workload) -> FlopCount:
 
     Raises InputError for a convention or a choice that does not exist.
     """
-    how = counting_of(workload)
-    decode = Step.decode(workload.context)
-    prefill = Step(workload.prompt, workload.past)
-    training = Step.prefill(workload.prompt)
+    how, media = counting_of(workload, ledger), workload.media
+    decode = Step.decode(workload.context, media=media)
+    prefill = Step(workload.prompt, workload.past, media=media)
+    training = Step.prefill(workload.prompt, media=media)
     every_logit = msgspec.structs.replace(how, logits=Logits.ALL)
     behind = f" behind {workload.past:,}" if workload.past else ""
     steps = (
@@ -147,9 +185,18 @@ def count_flops(ledger: Ledger, workload: Workload) -> FlopCount:
         how=how.words,
         batch=workload.batch,
         steps=steps,
-        crossover=crossover(ledger, how),
+        towers=tuple(_towers(ledger, media, how)),
+        crossover=crossover(ledger, how, media),
         rules=tuple(_rules(ledger, steps)),
     )
+
+
+def _towers(ledger: Ledger, media: Media, how: Counting) -> Iterator[TowerCount]:
+    for component, words in media_words(media).items():
+        parts: dict[str, Number] = {}
+        for role, value in tower_flops(ledger, component, media, how).items():
+            parts[component_of(role)] = parts.get(component_of(role), 0) + value
+        yield TowerCount(id=component.value, label=words, parts=parts)
 
 
 def _count(name: str, label: str, ledger: Ledger, step: Step, how: Counting, times: int = 1) -> StepCount:

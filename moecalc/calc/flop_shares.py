@@ -24,6 +24,7 @@ GROUPS = {
     "latent": "expert latent projections",
     "embedding": "embedding projections",
     "residual": "residual mixing",
+    "tower": "patches, pooling, projectors",
 }
 
 PER_PAIR = frozenset({"attention scores", "attention mix", "indexer scores"})

@@ -35,6 +35,9 @@ Convention = Literal["causal", "full", "useful"]
 
 LATENT_FORMS = frozenset({Form.NAIVE, Form.ABSORBED})
 RECURRENT_FORMS = frozenset({Form.CHUNK, Form.STEP})
+FORM_NAMES = ("naive", "absorbed", "chunk", "step", "counted")
+
+COUNTED_WORDS = "counted: what transformers' pure-torch fallback executes; not what the layer needs"
 
 TRAINING_OVER_FORWARD = 3
 """A matmul's backward pass is two of its size, one for each operand's gradient: so is a convolution's, and a reversed
@@ -58,6 +61,8 @@ class Counting(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """The convention, and what was chosen otherwise: `causal`, or `causal, logits all`."""
+        if self.recurrence is Form.COUNTED:
+            return COUNTED_WORDS
         preset = PRESETS[self.convention]
         changed = [
             f"{name} {getattr(self, name).value}"
@@ -85,8 +90,8 @@ def counting(
 ) -> Counting:
     """A convention with single choices in its place where they are given.
 
-    `form` is naive or absorbed (latent attention), chunk or step (recurrences), or one of each: `naive,step`.
-    Raises InputError naming the choices.
+    `form` is naive or absorbed (latent attention), chunk or step (recurrences), or one of each: `naive,step`; or
+    `counted`, which is one fixed count: `full` as the reference executes it. Raises InputError naming the choices.
     """
     chosen = PRESETS[check_convention(convention)]
     if pairs is not None:
@@ -98,11 +103,47 @@ def counting(
         chosen = msgspec.structs.replace(chosen, logits=kind)
     if form is not None and not isinstance(form, str):
         raise InputError(f"`form` is {form!r}", hint="name one, or two with a comma: naive,step")
-    for name in () if form is None else form.split(","):
-        picked = Form(_one_of(name.strip(), "form", ["naive", "absorbed", "chunk", "step"]))
+    forms = chosen_forms(form)
+    if forms == (Form.COUNTED,):
+        if (chosen.convention == "useful") or pairs == "causal" or logits == "last":
+            raise InputError(
+                "the form `counted` is what the reference executes: all score positions, all logits",
+                hint="leave `convention`, `pairs` and `logits` out",
+            )
+        return msgspec.structs.replace(PRESETS["full"], recurrence=Form.COUNTED)
+    for picked in forms:
         field = "latent" if picked in LATENT_FORMS else "recurrence"
         chosen = msgspec.structs.replace(chosen, **{field: picked})
     return chosen
+
+
+def chosen_forms(form: str | None) -> tuple[Form, ...]:
+    """The forms that a choice names. Raises InputError for an unknown one, and for two that exclude each other."""
+    names = () if form is None else tuple(name.strip() for name in form.split(","))
+    forms = tuple(Form(_one_of(name, "form", list(FORM_NAMES))) for name in names)
+    if Form.COUNTED in forms and len(forms) > 1:
+        raise InputError(f"`form` is `{form}`, and `counted` stands alone", hint="`counted`, or the others")
+    for kind, what in ((LATENT_FORMS, "latent attention"), (RECURRENT_FORMS, "recurrences")):
+        if sum(picked in kind for picked in forms) > 1:
+            known = " or ".join(f"`{name}`" for name in FORM_NAMES if Form(name) in kind)
+            raise InputError(f"`form` is `{form}`: two forms of {what}", hint=f"choose one of them: {known}")
+    return forms
+
+
+def check_forms(ledger: Ledger, form: str | None) -> None:
+    """Raise InputError, naming the forms that this model has, where one was chosen that none of its layers runs in."""
+    there = {known for op in ledger.ops if op.component is Component.LANGUAGE for known in op.forms}
+    missing = [picked.value for picked in chosen_forms(form) if picked not in there]
+    if not missing:
+        return
+    have = [name for name in FORM_NAMES if Form(name) in there]
+    words = {
+        "counted": "transformers executes what its layers need",
+    }.get(missing[0], "none of its layers runs in it")
+    raise InputError(
+        f"this model has no form `{missing[0]}`: {words}",
+        hint=f"its forms: {', '.join(have)}" if have else "its layers have one form each: leave `form` out",
+    )
 
 
 def check_convention(name: str) -> Convention:

@@ -160,6 +160,8 @@ class _Chooser:
         return next((rule.type for rule in rules if self._holds(rule, index, count)), self._mixture.type)
 
     def _holds(self, rule: Rule, index: int, count: int) -> bool:
+        if self._mixture.name not in rule.mixtures:  # of most rules, for each tensor
+            return False
         traits = self._traits
         asked = (
             (rule.gqa, traits.gqa >= 4),
@@ -168,8 +170,6 @@ class _Chooser:
             (rule.falcon, traits.falcon),
             (rule.imatrix, self._imatrix),
         )
-        return (
-            self._mixture.name in rule.mixtures
-            and all(wanted is None or wanted == is_so for wanted, is_so in asked)
-            and rule.layers.holds(index, count)
+        return all(wanted is None or wanted == is_so for wanted, is_so in asked) and rule.layers.holds(
+            index, count
         )

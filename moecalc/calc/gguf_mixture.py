@@ -10,11 +10,12 @@ from collections.abc import Iterator
 import msgspec
 
 from moecalc.calc.gguf_choice import GgufTensor, Traits, choose
+from moecalc.ir.dims import axis
 from moecalc.ir.roles import Component, Role
 from moecalc.ir.rows import Access, Ledger, Weight
 from moecalc.specs.formats import Placement, Precision
 from moecalc.specs.gguf_mixtures import mixture as named_mixture
-from moecalc.specs.quantized import ggml_format, ggml_latent_format
+from moecalc.specs.quantized import ggml_format, ggml_latent_format, ggml_thirds_format
 
 NAMES = {
     Role.EMBEDDING_TOKENS: "token_embd",
@@ -41,6 +42,7 @@ NAMES = {
     Role.SHARED_GATE: "ffn_gate_shexp",
     Role.SHARED_UP: "ffn_up_shexp",
     Role.SHARED_DOWN: "ffn_down_shexp",
+    Role.MTP_PROJECTION: "nextn.eh_proj",
 }
 """The names by which llama.cpp knows what a tensor is (gguf-py, constants.py); any other matrix is `other` to it."""
 
@@ -55,6 +57,9 @@ STAYS_HALF = frozenset({Role.EMBEDDING_PROJECTION})
 _GATED_DELTA = {Role.RECURRENT_IN: "attn_qkv", Role.RECURRENT_PROJECTION: "ssm_ba"}
 """Otherwise named in the linear layers of Qwen3-Next and Qwen3.5; the latter stores `ssm_ba` as two."""
 
+_THIRDS = ("attn_q", "attn_k", "attn_v")
+"""What one row of Kimi's delta attention is stored as; its output is `attn_output` (conversion/kimi_linear.py)."""
+
 FUSED = {Role.ATTENTION_Q, Role.ATTENTION_K, Role.ATTENTION_V}
 
 
@@ -68,6 +73,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     joined_kv_b: bool = False
     """Whether latent attention's kv_b is one matrix, as in files made before 2025-04."""
     before_2026_03: bool = False
+    prediction: bool = False
+    """Whether prediction modules are kept, as layers behind the last; their copies of embedding and head go with
+    them and are in no row."""
 
 
 class _Placed(msgspec.Struct, frozen=True):
@@ -80,22 +88,29 @@ def gguf_precision(ledger: Ledger, name: str, dialect: Dialect | None = None) ->
     """The types of a mixture (`Q4_K_M`, `iq4_xs-imatrix`) as a precision. Raises InputError for an unknown name."""
     dialect = dialect or Dialect()
     chosen, imatrix = named_mixture(name)
-    rows = [w for w in ledger.weights if w.component is Component.LANGUAGE]
+    rows = _stored_rows(ledger, dialect)
     placed = list(_placed(rows, dialect))
     tensors = dict.fromkeys(entry.tensor for entry in placed)
     types = dict(choose(tensors, chosen, _traits(rows, dialect), imatrix=imatrix))
     nope, value = _latent_heads(rows)
     formats: dict[tuple[Role, int, str], list[int | None]] = {}
+    predicted: list[Placement] = []
     found: dict[tuple[Role, int, int | None], dict[str, str]] = {}
     for entry in placed:
         key = (entry.role, entry.columns, entry.tensor.layer)
         found.setdefault(key, {})[entry.tensor.name] = types[entry.tensor]
+    layers_before = _layers(rows)
     for (role, columns, layer), by_name in found.items():
         if "attn_k_b" in by_name:
             format_ = ggml_latent_format(by_name["attn_k_b"], nope, by_name["attn_v_b"], value)
+        elif set(_THIRDS) <= by_name.keys():
+            format_ = ggml_thirds_format(*(by_name[name] for name in _THIRDS))
         else:
             format_ = ggml_format(next(iter(by_name.values())))
-        formats.setdefault((role, columns, format_), []).append(layer)
+        if layer is not None and layer >= layers_before:
+            predicted.append(Placement(role.value, format_, None, Component.MTP, columns))
+        else:
+            formats.setdefault((role, columns, format_), []).append(layer)
     placements = tuple(
         Placement(
             role.value,
@@ -108,7 +123,7 @@ def gguf_precision(ledger: Ledger, name: str, dialect: Dialect | None = None) ->
     )
     halves = tuple((role.value, "bf16") for role in STAYS_HALF)
     label = chosen.name + (", importance matrix" if imatrix and not chosen.imatrix else "")
-    return Precision("fp32", halves, placements, title=label)
+    return Precision("fp32", halves, (*placements, *dict.fromkeys(predicted)), title=label)
 
 
 def gguf_tensors(
@@ -121,7 +136,7 @@ def gguf_tensors(
     dialect = dialect or Dialect()
     chosen, named = named_mixture(name)
     imatrix = named if imatrix is None else imatrix
-    rows = [w for w in ledger.weights if w.component is Component.LANGUAGE]
+    rows = _stored_rows(ledger, dialect)
     tensors = dict.fromkeys(entry.tensor for entry in _placed(rows, dialect))
     return {
         tensor.stored_name: type_
@@ -129,12 +144,37 @@ def gguf_tensors(
     }
 
 
+def _stored_rows(ledger: Ledger, dialect: Dialect) -> list[Weight]:
+    kept = {Component.LANGUAGE, Component.MTP} if dialect.prediction else {Component.LANGUAGE}
+    return [w for w in ledger.weights if w.component in kept]
+
+
+def _layers(rows: list[Weight]) -> int:
+    """Layers of the language model."""
+    return 1 + max((i for w in rows if w.component is Component.LANGUAGE for i in w.indices), default=-1)
+
+
+def _places(weight: Weight, layers: int) -> tuple[int | None, ...]:
+    """The numbers of the layers a row is stored in."""
+    if weight.component is Component.MTP:
+        return tuple(range(layers, layers + int(weight.layers)))
+    return weight.indices or (None,)
+
+
 def _placed(rows: list[Weight], dialect: Dialect) -> Iterator[_Placed]:
     nope, value = _latent_heads(rows)
+    layers = _layers(rows)
     gated_delta = {
         layer
         for w in rows
         if w.role is Role.RECURRENT_OUT and "value_heads" in _dims(w, 1)
+        for layer in w.indices
+    }
+    convolved = {layer for w in rows if w.role is Role.RECURRENT_CONV for layer in w.indices}
+    kimi_delta = convolved & {
+        layer
+        for w in rows
+        if w.role is Role.RECURRENT_IN and "linear_heads" in _part_dims(w)
         for layer in w.indices
     }
     for weight in rows:
@@ -142,10 +182,12 @@ def _placed(rows: list[Weight], dialect: Dialect) -> Iterator[_Placed]:
             continue
         columns = int(weight.shape[-1].size)
         matrices = int(weight.shape[0].size) if weight.pool is not None else 1
-        for layer in weight.indices or (None,):
+        for layer in _places(weight, layers):
             role, name = weight.role, NAMES.get(weight.role, weight.role.value)
             if layer in gated_delta and role in _GATED_DELTA:
                 name = _GATED_DELTA[role]
+            elif layer in kimi_delta and role is Role.RECURRENT_OUT:
+                name = "attn_output"
             elif gated_delta and role is Role.ATTENTION_GATE:
                 name = "attn_q"  # Qwen3-Next stores query and gate as one matrix
             elif dialect.fused_qkv and role in FUSED:
@@ -154,6 +196,10 @@ def _placed(rows: list[Weight], dialect: Dialect) -> Iterator[_Placed]:
                 heads = int(weight.shape[0].size) // (nope + value)
                 yield _Placed(GgufTensor("attn_k_b", nope, layer, heads), role, columns)
                 yield _Placed(GgufTensor("attn_v_b", columns, layer, heads), role, columns)
+            elif layer in kimi_delta and role is Role.RECURRENT_IN:
+                yield from (
+                    _Placed(GgufTensor(third, columns, layer, matrices), role, columns) for third in _THIRDS
+                )
             else:
                 yield _Placed(GgufTensor(name, columns, layer, matrices), role, columns)
 
@@ -169,7 +215,8 @@ def _is_quantized(weight: Weight) -> bool:
 
 
 def _traits(rows: list[Weight], dialect: Dialect) -> Traits:
-    layers = 1 + max((index for w in rows for index in w.indices), default=-1)
+    modules = max((int(w.layers) for w in rows if w.role is Role.MTP_PROJECTION), default=0)
+    layers = _layers(rows) + modules
     experts = max((int(w.pool.experts) for w in rows if w.pool is not None), default=0)
     heads = next(
         (_dims(w, 1)["heads"] for w in rows if w.role is Role.ATTENTION_O and "heads" in _dims(w, 1)), 1
@@ -199,6 +246,11 @@ def _latent_heads(rows: list[Weight]) -> tuple[int, int]:
     value = next(_dims(w, 1)["v_head_dim"] for w in rows if w.role is Role.ATTENTION_O)
     both = _dims(expansion, 0)
     return both["qk_nope_head_dim+v_head_dim"] - value, value
+
+
+def _part_dims(weight: Weight) -> set[str]:
+    """Dimensions that every part of the first side has, where it is laid end to end of parts."""
+    return set.intersection(*({dim.name for dim in part.dims} for part in weight.shape[0].parts or (axis(),)))
 
 
 def _dims(weight: Weight, side: int) -> dict[str, int]:

@@ -2,10 +2,10 @@
 
 from fractions import Fraction
 
-from moecalc.calc import flops, memory, parameters
+from moecalc.calc import flops, media, memory, parameters
 from moecalc.ir.roles import Component
 from moecalc.ir.rows import Ledger
-from moecalc.ir.step import Step
+from moecalc.ir.step import Media, Step
 from moecalc.report import Line
 from moecalc.specs.formats import Precision
 from moecalc.specs.workload import Workload
@@ -22,6 +22,7 @@ def lines(ledger: Ledger, precision: Precision, kv_dtype: str, workload: Workloa
     return [
         *parameter_lines(ledger),
         *memory_lines(ledger, precision, kv_dtype, workload),
+        *source_lines(ledger, kv_dtype, workload),
         *flops_lines(ledger, workload),
     ]
 
@@ -77,7 +78,8 @@ def memory_lines(ledger: Ledger, precision: Precision, kv_dtype: str, workload: 
         bits = 8 * weights / parameters.total(ledger)
         label = f"weights, {precision.title}"
         low, high = (f"{size / 10**6:.2g}" for size in memory.gguf_header_bytes(ledger))
-        note = f"{float(bits):.2f} bits per weight; a file has {low} to {high} MB of vocabulary beside them"
+        note = f"{float(bits):.2f} bits per weight; "
+        note += precision.note or f"a file has {low} to {high} MB of vocabulary beside them"
     elif precision.mixed:
         label, note = "weights as released", precision.label
     return [
@@ -119,11 +121,29 @@ def memory_lines(ledger: Ledger, precision: Precision, kv_dtype: str, workload: 
     ]
 
 
+def source_lines(ledger: Ledger, kv_dtype: str, workload: Workload) -> list[Line]:
+    """Keys and values of the images for cross-attention; only where the model has it and there are images."""
+    source, batch = workload.media.source, workload.batch
+    if not source:
+        return []
+    return [
+        Line(
+            id="state.source_bytes",
+            label=f"state of the images, {kv_dtype}",
+            value=batch * media.source_bytes(ledger, workload.media, kv_dtype),
+            unit="bytes",
+            basis="exact",
+            formula=f"{batch:,} x keys and values of {source:,} vectors, in each layer of cross-attention",
+            note="beside the state of the tokens",
+        )
+    ]
+
+
 def flops_lines(ledger: Ledger, workload: Workload) -> list[Line]:
     """Decode of one token at the context; prefill of the prompt, whole and per token; of one sequence."""
-    how = counting_of(workload)
-    decode = flops.step_flops(ledger, Step.decode(workload.context), how)
-    prefill = flops.step_flops(ledger, Step(workload.prompt, workload.past), how)
+    how, seen = counting_of(workload, ledger), workload.media
+    decode = flops.step_flops(ledger, Step.decode(workload.context, media=seen), how)
+    prefill = flops.step_flops(ledger, Step(workload.prompt, workload.past, media=seen), how)
     keys, prompt = f"{workload.context:,} keys", f"prompt of {workload.prompt:,}"
     if workload.past:
         prompt += f" behind {workload.past:,}"
@@ -143,12 +163,48 @@ def flops_lines(ledger: Ledger, workload: Workload) -> list[Line]:
         line("decode_per_token", f"FLOPs per token, decode, {keys}", decode),
         line("prefill_per_token", f"FLOPs per token, {prompt}", _mean(prefill, workload.prompt)),
         line("prefill", f"FLOPs, {prompt}", prefill),
+        *tower_lines(ledger, workload, how),
     ]
 
 
-def counting_of(workload: Workload) -> flops.Counting:
-    """The way to count that a workload names. Raises InputError naming the choices."""
-    return flops.counting(workload.convention, workload.pairs, workload.logits, workload.form)
+def tower_lines(ledger: Ledger, workload: Workload, how: flops.Counting) -> list[Line]:
+    """What images and sound of one sequence cost in their towers, beside its prompt; only where there are any."""
+    made = []
+    for component, words in media_words(workload.media).items():
+        made.append(
+            Line(
+                id=f"flops.{component.value}",
+                label=f"FLOPs, {words}",
+                value=sum(media.tower_flops(ledger, component, workload.media, how).values()),
+                unit="FLOPs",
+                basis="convention",
+                formula="2 per multiply-accumulate, the whole tower with its projectors",
+                note="beside the prompt",
+            )
+        )
+    return made
+
+
+def media_words(given: Media) -> dict[Component, str]:
+    """What each tower reads, in words: `vision tower, 2 images of 576 patches`."""
+    words = {}
+    if given.images:
+        images = "1 image" if given.images == 1 else f"{given.images:,} images"
+        words[Component.VISION] = f"vision tower, {images} of {given.patches:,} patches"
+    if given.frames:
+        words[Component.AUDIO] = f"audio tower, {given.frames:,} frames"
+    return words
+
+
+def counting_of(workload: Workload, ledger: Ledger | None = None) -> flops.Counting:
+    """The way to count that a workload names. Raises InputError naming the choices.
+
+    With a ledger, also for a form that the model has no layer for.
+    """
+    how = flops.counting(workload.convention, workload.pairs, workload.logits, workload.form)
+    if ledger is not None:
+        flops.check_forms(ledger, workload.form)
+    return how
 
 
 def _mean(total: int, count: int) -> object:

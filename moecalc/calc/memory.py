@@ -6,7 +6,8 @@ from moecalc.errors import InputError
 from moecalc.ir.numeric import Number
 from moecalc.ir.roles import Component, Role
 from moecalc.ir.rows import Ledger, SlotsKind, State
-from moecalc.specs.formats import Format, Precision, find_format
+from moecalc.specs.formats import Format, Precision
+from moecalc.specs.kv_formats import state_format
 
 RUNTIMES = ("transformers",)
 
@@ -91,7 +92,7 @@ def _growth(state: State, context: Number) -> Number:
 
 
 def _format(state: State, kv_dtype: str) -> Format:
-    return find_format(state.stored_as or kv_dtype)
+    return state_format(state, kv_dtype)
 
 
 def _whole(value: Number) -> Number:

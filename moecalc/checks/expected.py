@@ -1,4 +1,4 @@
-"""What a config says must be stored: the rows of its ledger, each once per layer, and how they would be named."""
+"""What a config says must be stored: the rows of its ledger, each once per layer."""
 
 from functools import cache
 
@@ -6,10 +6,12 @@ import msgspec
 
 from moecalc.ir.roles import Component
 from moecalc.ir.rows import Ledger, Weight
-from moecalc.sources.layouts.lift import Lifted
 from moecalc.specs.formats import Format, Precision
 
-Units = dict[tuple[Component, int | None], list["Row"]]
+Unit = tuple[Component, int | None]
+"""One layer of a component, or what stands outside its layers."""
+
+Units = dict[Unit, list["Row"]]
 
 
 class Row(msgspec.Struct, frozen=True, eq=False):
@@ -48,13 +50,17 @@ class Row(msgspec.Struct, frozen=True, eq=False):
 
 
 def expected_rows(ledger: Ledger) -> Units:
-    """Rows by component and layer; those outside the layers, and all of prediction modules, under None."""
+    """Rows by component and layer; those outside the layers, and all of prediction modules, under None.
+
+    What several layers share is stored with the first that runs it (transformers, Zamba).
+    """
     units: Units = {}
     for weight in ledger.weights:
         if weight.tied_to:
             continue
-        in_layers = weight.component is Component.LANGUAGE and len(weight.indices) == weight.layers
-        layers = weight.indices if in_layers else [None] * int(weight.layers)
+        copies = int(weight.layers)
+        in_layers = weight.component is Component.LANGUAGE and len(weight.indices) >= copies
+        layers = weight.indices[:copies] if in_layers else [None] * copies
         for layer in layers:
             units.setdefault((weight.component, layer), []).append(Row(weight, layer))
     return units
@@ -70,18 +76,3 @@ def _formats(precision: Precision, weight: Weight) -> dict[int | None, Format]:
     return {
         layer: format_ for part, format_ in precision.parts(weight) for layer in (part.indices or (None,))
     }
-
-
-def spell(row: Row, lifted: Lifted) -> str:
-    """The name a missing row would have in this checkpoint; its role where no layout spells it."""
-    stored = {part.matrix for part in lifted.parts}
-    names = lifted.layout.spellings(row.weight.role, row.weight.component)
-    for name in names:
-        if name in stored:
-            return name
-    stems = {name.partition("layers.")[0] for name in stored}
-    for name in names:
-        if name.partition("layers.")[0] in stems:
-            return name
-    part = "" if row.weight.component is Component.LANGUAGE else f"{row.weight.component.value}: "
-    return f"{part}{row.weight.role.value}"

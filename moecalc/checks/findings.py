@@ -1,35 +1,35 @@
 """What holding a config against a header finds, of all layers that have it alike."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from math import prod
 from typing import Literal, get_args
 
 import msgspec
 
-from moecalc.checks.expected import Row, spell
+from moecalc.checks.expected import Row
+from moecalc.checks.stored_types import PLAIN
 from moecalc.ir.roles import Component, Role
-from moecalc.sources.layouts.bundles import Bundle, stored_shape
-from moecalc.sources.layouts.lift import Lifted
+from moecalc.sources.layouts.bundles import Bundle
+from moecalc.sources.layouts.lift import Part
 from moecalc.specs.formats import Placement
 
 FindingKind = Literal[
-    "missing", "unexpected", "unknown name", "other shape", "other dtype", "copy", "buffer", "beside"
+    "missing",
+    "unexpected",
+    "unknown name",
+    "duplicate",
+    "index",
+    "other shape",
+    "other dtype",
+    "copy",
+    "buffer",
+    "beside",
 ]
 
 DISAGREEMENTS: frozenset[FindingKind] = frozenset(
-    {"missing", "unexpected", "unknown name", "other shape", "other dtype"}
+    {"missing", "unexpected", "unknown name", "duplicate", "index", "other shape", "other dtype"}
 )
 """What makes a check fail; the other findings explain stored tensors that are no parameters of the config."""
-
-PLAIN = {
-    "fp64": "F64",
-    "fp32": "F32",
-    "bf16": "BF16",
-    "fp16": "F16",
-    "fp8": "F8_E4M3",
-    "int8": "I8",
-    "int64": "I64",
-}
-"""Formats without companions, by the dtype that safetensors files name."""
 
 _BY_DTYPE = {dtype: name for name, dtype in PLAIN.items()}
 
@@ -57,11 +57,12 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
 class Findings:
     """Findings as they come, then one for all layers that are alike."""
 
-    def __init__(self, lifted: Lifted) -> None:
-        self._lifted = lifted
+    def __init__(self) -> None:
         self._found: dict[tuple[FindingKind, str, str, str], list[tuple[int | None, int, int, int]]] = {}
         self.bits: dict[str, int] = {}
         """Bits per value of packed matrices by template, as the config says."""
+        self.idle: set[str] = set()
+        """Templates of values that stand for nothing in the model."""
         self.agreeing = 0
         self._placed: dict[tuple[Role, Component, str], set[int] | None] = {}
 
@@ -85,20 +86,51 @@ class Findings:
         self, kind: FindingKind, each: Bundle, elements: int, expected: str = "", stored: str | None = None
     ) -> None:
         """Something about stored tensors."""
-        said = f"{stored_shape(each.values)} {each.dtypes}".strip() if stored is None else stored
+        said = each.said if stored is None else stored
         entry = (each.layer, each.tensors, elements, each.bytes)
         self._found.setdefault((kind, each.template, expected, said), []).append(entry)
 
-    def miss(self, row: Row) -> None:
+    def add_part(self, kind: FindingKind, part: Part, expected: str, stored: str) -> None:
+        """Something about some of the experts' tensors."""
+        entry = (part.layer, part.tensors, part.elements, part.bytes)
+        name = numbered(part.template, part.numbers)
+        self._found.setdefault((kind, name, expected, stored), []).append(entry)
+
+    def add_experts(self, kind: FindingKind, part: Part, numbers: Collection[int]) -> None:
+        """Something about the tensors of experts with these numbers, which are like the part's."""
+        if numbers:
+            count, size = len(numbers), part.bytes // part.tensors
+            entry = (part.layer, count, count * prod(part.shape), count * size)
+            said = f"{sides(part.shape)} {part.dtype}"
+            self._found.setdefault((kind, numbered(part.template, numbers), "", said), []).append(entry)
+
+    def miss(self, row: Row, name: str) -> None:
         """A row of which nothing is stored."""
-        name = spell(row, self._lifted)
-        expected = f"[{', '.join(map(str, row.shape))}]"
-        entry = (row.layer, 1, row.elements, 0)
+        pool, experts = row.weight.pool, 1
+        if pool is not None and name.count("{}") > 1:
+            experts = int(pool.experts)
+        expected = sides(row.shape if experts == 1 else row.shape[1:])
+        entry = (row.layer, experts, row.elements, 0)
         self._found.setdefault(("missing", name, expected, ""), []).append(entry)
 
+    def miss_experts(
+        self, template: str, layer: int | None, numbers: Collection[int], shape: Sequence[int]
+    ) -> None:
+        """Tensors of single experts, where those of the others are stored."""
+        if numbers:
+            entry = (layer, len(numbers), len(numbers) * prod(shape), 0)
+            key: tuple[FindingKind, str, str, str] = (
+                "missing",
+                numbered(template, numbers),
+                sides(shape),
+                "",
+            )
+            self._found.setdefault(key, []).append(entry)
+
     def say(self, finding: Finding) -> None:
-        """A finding made elsewhere, about no layer."""
-        entry = (None, finding.tensors, finding.elements, finding.bytes)
+        """A finding made elsewhere, about one layer or none."""
+        layer = finding.layers[0] if finding.layers else None
+        entry = (layer, finding.tensors, finding.elements, finding.bytes)
         self._found.setdefault((finding.kind, finding.name, finding.expected, finding.stored), []).append(
             entry
         )
@@ -113,3 +145,27 @@ class Findings:
                 sum(counts) for counts in zip(*(entry[1:] for entry in entries), strict=True)
             )
             yield Finding(kind, name, layers, expected, stored, tensors, elements, size)
+
+
+def sides(shape: Sequence[int]) -> str:
+    """`[2048, 7168]`."""
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def numbered(template: str, experts: Iterable[int]) -> str:
+    """A name with the experts' numbers in place, the layer's left open."""
+    before, _, behind = template.rpartition("{}")
+    numbers = sorted(experts)
+    return f"{before}{ranges(numbers)}{behind}" if numbers and "{}" in before else template
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """`0-2,5` for 0, 1, 2, 5; long lists are cut behind three runs."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    words = [f"{first}-{last}" if last > first else str(first) for first, last in runs]
+    return ",".join(words if len(words) <= 4 else [*words[:3], "..", words[-1]])

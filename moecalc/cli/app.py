@@ -18,13 +18,36 @@ COMMANDS = {
     "explain": "explain",
     "reconcile": "reconcile",
     "flops": "flops",
+    "fit": "fit",
+    "serve": "serve",
+    "speed": "speed",
+    "cost": "cost",
+    "train": "train",
+    "check": "check",
+    "diff": "diff",
+    "claim": "claim",
     "export": "export",
     "list": "catalogue",
     "hardware": "hardware",
+    "formats": "formats",
+    "accuracy": "accuracy",
 }
 """Command -> the module in this package that has its `command` function and its EXAMPLES, in the order of `--help`."""
 
-NEEDS_A_MODEL = ("compare", "show", "explain", "reconcile", "flops", "export")
+NEEDS_A_MODEL = (
+    "compare",
+    "show",
+    "explain",
+    "reconcile",
+    "flops",
+    "fit",
+    "serve",
+    "speed",
+    "cost",
+    "train",
+    "export",
+    "diff",
+)
 
 
 class Commands(TyperGroup):

@@ -37,6 +37,7 @@ def command(
     logits: options.LogitsOption = None,
     form: options.FormOption = None,
     dtype: options.DtypeOption = None,
+    quant: options.QuantOption = None,
     kv_dtype: options.KvDtypeOption = None,
     json: options.JsonOption = False,
 ) -> None:
@@ -59,14 +60,16 @@ def command(
         logits=logits,
         form=form,
     )
-    sections = explain(loaded, topic, workload, dtype=dtype, kv_dtype=kv_dtype, prefill=prompt is not None)
+    sections = explain(
+        loaded, topic, workload, dtype=dtype, quant=quant, kv_dtype=kv_dtype, prefill=prompt is not None
+    )
     warn((*loaded.warnings, *workload.warnings))
     if json:
         from moecalc.render.json import report_json
 
         report = Report(
             command="explain",
-            models=(loaded.report(workload, dtype, kv_dtype),),
+            models=(loaded.report(workload, dtype, kv_dtype, quant),),
             defaults=workload.assumed,
             warnings=(*loaded.warnings, *workload.warnings),
             extra={"sections": [section.to_dict() for section in sections]},

@@ -6,6 +6,7 @@ from moecalc import cli
 from moecalc.api.loading import load
 from moecalc.api.model import Model
 from moecalc.calc.flop_count import count_flops
+from moecalc.cli import values
 from moecalc.cli.output import emit, warn
 from moecalc.cli.values import one_format, past_tokens, tokens
 from moecalc.errors import UndeterminedError
@@ -16,6 +17,8 @@ EXAMPLES = (
     "moecalc flops deepseek-v3 --prompt 512 --past 32k --form naive",
     "moecalc flops llama-3.1-405b --prompt 4k --convention useful",
     "moecalc flops gpt2 --prompt 1024 --convention full --json",
+    "moecalc flops qwen3.5-27b --images 2 --patches 36x52",
+    "moecalc flops path/to/config.json --form counted",
 )
 
 
@@ -29,6 +32,9 @@ def command(
     pairs: cli.options.PairsOption = None,
     logits: cli.options.LogitsOption = None,
     form: cli.options.FormOption = None,
+    images: cli.options.ImagesOption = None,
+    patches: cli.options.PatchesOption = None,
+    frames: cli.options.FramesOption = None,
     json: cli.options.JsonOption = False,
     markdown: cli.options.MarkdownOption = False,
     strict: cli.options.StrictOption = False,
@@ -53,6 +59,9 @@ def command(
         pairs=pairs,
         logits=logits,
         form=form,
+        images=images,
+        patches=values.patches(patches),
+        frames=frames,
     )
     count = count_flops(loaded.ledger, workload)
     report = Report(

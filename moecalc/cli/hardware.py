@@ -8,7 +8,7 @@ from moecalc.cli import options
 from moecalc.cli.output import emit
 from moecalc.render.layout import bold, table, width
 from moecalc.report import Report
-from moecalc.specs.hardware import Accelerator, accelerators
+from moecalc.specs.hardware import Accelerator, Format, accelerators
 from moecalc.units import format_bytes_binary
 
 EXAMPLES = (
@@ -29,7 +29,7 @@ def command(
     found = [
         device
         for device in accelerators()
-        if wanted in " ".join([device.name, device.vendor, device.label, *device.aliases]).lower()
+        if wanted in " ".join([device.name, str(device.vendor), device.label, *device.aliases]).lower()
     ]
     if json:
         import msgspec
@@ -40,14 +40,21 @@ def command(
             report_json(Report(command="hardware", models=(), extra={"devices": msgspec.to_builtins(found)}))
         )
         return
-    header = ["name", "memory", "GB/s", "bf16 TF", "fp8 TF", "fp4 TF", "W", "$/h", "price of"]
+    header = ["name", "memory", "GB/s", "16-bit TF", "fp8 TF", "fp4 TF", "W", "$/h", "price of"]
     rows = [header, *[_row(device) for device in found]]
     align = "<>>>>>>><"
     lines = table(rows, align)
     if max(map(len, lines)) > width():
-        lines = table([row[:5] + row[7:8] for row in rows], "<>>>>>")
+        lines = table([row[:5] + row[-1:] for row in [header, *map(_narrow_row, found)]], "<>>>><")
     note = "memory: what can be allocated, else what the driver reports, else as advertised (~); peaks dense"
     emit("\n".join([bold(lines[0]), *lines[1:], "", note]))
+
+
+def _narrow_row(device: Accelerator) -> list[str]:
+    """The row with price and date in one cell: a price without its date is worth nothing."""
+    price = device.price()
+    said = f"${price.usd_per_gpu_hour:.2f}/h, {price.date or 'undated'}" if price else "-"
+    return [*_row(device)[:-1], said]
 
 
 def _row(device: Accelerator) -> list[str]:
@@ -59,13 +66,14 @@ def _row(device: Accelerator) -> list[str]:
         device.name,
         memory,
         f"{device.bandwidth.bytes_per_second / 1e9:,.0f}" if device.bandwidth else "-",
-        *[_peak(device, name) for name in ("bf16", "fp8", "fp4")],
+        *[_peak(device, *names) for names in (("bf16", "fp16"), ("fp8",), ("fp4",))],
         f"{device.tdp.watts:,}" if device.tdp else "-",
         f"{price.usd_per_gpu_hour:.2f}" if price else "-",
         f"{price.provider}, {price.date or 'undated'}" if price else "",
     ]
 
 
-def _peak(device: Accelerator, name: str) -> str:
-    peak = device.peak(name)  # type: ignore[arg-type]
+def _peak(device: Accelerator, *names: Format) -> str:
+    """The dense peak of the first of the formats that has one, in TFLOP/s."""
+    peak = next((peak for name in names if (peak := device.peak(name)) is not None), None)
     return f"{peak.per_second / 1e12:,.4g}" if peak else "-"

@@ -19,6 +19,20 @@ def complete_gpu(incomplete: str) -> list[str]:
     return [name for name in accelerator_names() if name.startswith(incomplete)]
 
 
+def complete_quant(incomplete: str) -> list[str]:
+    """Recipes and GGUF mixtures for tab completion: file names only, nothing is parsed."""
+    from moecalc.api.precision import quant_names
+
+    return [name for name in quant_names() if name.startswith(incomplete)]
+
+
+def complete_kv(incomplete: str) -> list[str]:
+    """Formats of a KV cache for tab completion."""
+    from moecalc.specs.kv_formats import kv_names
+
+    return [name for name in kv_names() if name.startswith(incomplete)]
+
+
 ModelArgument = Annotated[
     str,
     typer.Argument(
@@ -65,19 +79,46 @@ FormOption = Annotated[
     str | None,
     typer.Option(
         "--form",
-        help="naive or absorbed (latent attention), chunk or step (recurrences), or one of each: naive,step.",
+        help="naive or absorbed (latent attention), chunk or step (recurrences), or one of each: naive,step. "
+        "counted: what transformers' fallback executes, where that is not what the layer needs.",
     ),
+]
+ImagesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--images", help="Images of a sequence (tiles, where an image is cut): FLOPs of the vision tower."
+    ),
+]
+PatchesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--patches",
+        help="Patches of each image, e.g. 1024 or 36x52. Default: the tower's, where it has one size.",
+    ),
+]
+FramesOption = Annotated[
+    int | None, typer.Option("--frames", help="Input frames of sound: FLOPs of the audio tower.")
 ]
 DtypeOption = Annotated[
     str | None,
+    typer.Option("--dtype", help="Every weight in one format (bf16, fp8, int4, ...), not as released."),
+]
+QuantOption = Annotated[
+    str | None,
     typer.Option(
-        "--dtype",
-        help="Weights in one format (bf16, fp8, int4, ...) or a GGUF mixture (q4_k_m, iq4_xs, ...), "
-        "not as released.",
+        "--quant",
+        help="Weights as a recipe (awq, gptq-g32, nf4, mxfp4-experts, ...) or a GGUF mixture (q4_k_m, iq4_xs, ...) "
+        "stores them: `moecalc formats` lists them.",
+        autocompletion=complete_quant,
     ),
 ]
 KvDtypeOption = Annotated[
-    str | None, typer.Option("--kv-dtype", help="KV cache format. Default: the model's dtype.")
+    str | None,
+    typer.Option(
+        "--kv-dtype",
+        help="KV cache format (bf16, fp8, q8_0, q4_0, ...). Default: the model's dtype.",
+        autocompletion=complete_kv,
+    ),
 ]
 RuntimeOption = Annotated[
     str | None,

@@ -10,6 +10,7 @@ from moecalc import cli
 from moecalc.api.loading import load
 from moecalc.api.model import AnyModel, Model
 from moecalc.checks.claims import judge
+from moecalc.cli import values
 from moecalc.cli.output import emit, warn
 from moecalc.cli.values import one_format, past_tokens, tokens
 from moecalc.errors import InputError
@@ -18,6 +19,9 @@ from moecalc.report import Report
 EXAMPLES = (
     "moecalc show mixtral-8x7b",
     "moecalc deepseek-v3 --context 32k --dtype fp8",
+    "moecalc qwen3-30b-a3b --quant awq --kv-dtype fp8",
+    "moecalc llama-3.1-8b --quant q4_k_m --kv-dtype q8_0",
+    "moecalc show llama-4-scout --images 4",
     "moecalc show path/to/config.json --json",
     "moecalc show path/to/checkpoint/",
     "moecalc show org/repo@main --headers",
@@ -36,7 +40,11 @@ def command(
     pairs: cli.options.PairsOption = None,
     logits: cli.options.LogitsOption = None,
     form: cli.options.FormOption = None,
+    images: cli.options.ImagesOption = None,
+    patches: cli.options.PatchesOption = None,
+    frames: cli.options.FramesOption = None,
     dtype: cli.options.DtypeOption = None,
+    quant: cli.options.QuantOption = None,
     kv_dtype: cli.options.KvDtypeOption = None,
     runtime: cli.options.RuntimeOption = None,
     json: cli.options.JsonOption = False,
@@ -68,11 +76,14 @@ def command(
         pairs=pairs,
         logits=logits,
         form=form,
+        images=images,
+        patches=values.patches(patches),
+        frames=frames,
         runtime=runtime,
     )
     report = Report(
         command="show",
-        models=(loaded.report(workload, dtype, kv_dtype),),
+        models=(loaded.report(workload, dtype, kv_dtype, quant),),
         defaults=workload.assumed,
         warnings=(*loaded.warnings, *workload.warnings),
         extra=_beside(loaded),

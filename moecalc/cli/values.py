@@ -14,6 +14,18 @@ def past_tokens(text: str) -> int:
     return parse_tokens(text, minimum=0)
 
 
+def patches(text: str | None) -> int | tuple[int, int] | None:
+    """Patches of an image as typed: `1024`, or rows and columns, `36x52`. None where the option was not given."""
+    if text is None:
+        return None
+    sides = [side.strip() for side in text.lower().split("x")]
+    if not all(side.isdecimal() and side.isascii() for side in sides) or len(sides) > 2:
+        raise InputError(
+            f"`{text}` is not a number of patches", hint="type a number, or rows x columns: `1024`, `36x52`"
+        )
+    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
+
+
 def one_format(json: bool, markdown: bool) -> None:
     """Refuse two output formats at once."""
     if json and markdown:

@@ -9,7 +9,7 @@ import msgspec
 from moecalc.ir.dims import Axis, Dim
 from moecalc.ir.numeric import Number, minimum, product
 from moecalc.ir.roles import Component, Role
-from moecalc.ir.step import Choices, Extent, Form, Step
+from moecalc.ir.step import Choices, Domain, Extent, Form, KeysKind, Step
 
 
 class Selection(Enum):
@@ -78,7 +78,7 @@ class Weight(msgspec.Struct, frozen=True, kw_only=True):
     `applications` is how often a step runs each stored copy (looped and shared layers); parameters count once.
     `pool` marks routed expert weights; their leading axis is the experts. `tied_to` names the role whose
     tensor this one is: nothing more is stored. `stored_as` overrides the checkpoint's format for this tensor.
-    `rows` is the number of rows a token looks up (LOOKUP only).
+    `rows` is the number of rows a token looks up (LOOKUP only). `indices` are the layers of the stack it belongs to.
     """
 
     role: Role
@@ -93,6 +93,8 @@ class Weight(msgspec.Struct, frozen=True, kw_only=True):
     tied_to: Role | None = None
     rows: Number = 1
     indices: tuple[int, ...] = ()
+    norm_bias: bool = False
+    """The second vector of a norm, which shifts what the first has scaled: no norm of its own."""
 
     @property
     def elements_per_layer(self) -> Number:
@@ -131,6 +133,13 @@ class Op(msgspec.Struct, frozen=True, kw_only=True):
     pool: Pool | None = None
     coefficient: Number = 2
     component: Component = Component.LANGUAGE
+    indices: tuple[int, ...] = ()
+
+    @property
+    def reads_source(self) -> bool:
+        """Whether the operation belongs to cross-attention: there is none without a source."""
+        crossing = (KeysKind.CROSS, KeysKind.WITH_SOURCE)
+        return self.extent.domain is Domain.SOURCE or self.extent.keys.kind in crossing
 
     def counts_under(self, choices: Choices) -> bool:
         """Whether the operation exists in one of the chosen forms."""
@@ -171,6 +180,7 @@ class SlotsKind(Enum):
     CONV = "conv"
     """The last `size` - 1 input columns of a convolution of kernel `size`."""
     SOURCE = "source"
+    """One per vector that cross-attention reads."""
 
 
 class Slots(msgspec.Struct, frozen=True):
@@ -180,13 +190,15 @@ class Slots(msgspec.Struct, frozen=True):
     size: Number = 1
     top_k: Number | None = None
     """For reads: at most this many of the slots are touched by one query."""
+    ranks: int = 1
+    """Ranks over which the tokens' slots are dealt out (decode-context parallel); what is counted is one rank's."""
 
     def count(self, context: Number) -> Number:
         """Slots the architecture needs (logical) with `context` tokens seen."""
         kind, size = self.kind, self.size
         count: Number
         if kind is SlotsKind.FULL:
-            count = context
+            count = -(-context // self.ranks)
         elif kind is SlotsKind.WINDOW or kind is SlotsKind.CHUNK:
             count = minimum(size, context)
         elif kind is SlotsKind.BLOCKS:
@@ -199,8 +211,10 @@ class Slots(msgspec.Struct, frozen=True):
             count = size - 1
         elif kind is SlotsKind.CONSTANT:
             count = 1
+        elif kind is SlotsKind.SOURCE:
+            count = 0  # it follows from the images, not from the tokens: see `State.source_elements`
         else:
-            raise NotImplementedError(f"no context carries {kind.value} yet")
+            raise AssertionError(kind)
         return count if self.top_k is None else minimum(self.top_k, count)
 
     def reserved_by_transformers(self, context: Number) -> Number:
@@ -232,6 +246,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     reserved: Slots | None = None
     reserved_dims: tuple[Dim, ...] = ()
     component: Component = Component.LANGUAGE
+    indices: tuple[int, ...] = ()
 
     @property
     def elements_per_slot(self) -> Number:
@@ -241,6 +256,11 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     def elements(self, context: Number) -> Number:
         """Stored elements of one sequence, over all layers and applications."""
         return self.elements_per_slot * self.slots.count(context) * self.layers * self.applications
+
+    def source_elements(self, source: Number) -> Number:
+        """Stored elements of one sequence for `source` vectors that cross-attention reads."""
+        slots = source if self.slots.kind is SlotsKind.SOURCE else 0
+        return self.elements_per_slot * slots * self.layers * self.applications
 
     def elements_reserved(self, context: Number) -> Number:
         """Elements transformers' cache holds of one sequence after `context` tokens."""

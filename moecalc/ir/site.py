@@ -54,9 +54,11 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
             indices=self.indices,
         )
 
-    def vector(self, role: Role, *shape: Axis, pool: Pool | None = None) -> Weight:
+    def vector(
+        self, role: Role, *shape: Axis, pool: Pool | None = None, stored_as: str | None = None
+    ) -> Weight:
         """An elementwise parameter: a norm's scale, a bias, a gate."""
-        return self.weight(role, *shape, pool=pool, access=Access.ELEMENTWISE)
+        return self.weight(role, *shape, pool=pool, access=Access.ELEMENTWISE, stored_as=stored_as)
 
     def buffer(self, role: Role, *shape: Axis, stored_as: str | None = None) -> Weight:
         """A stored tensor that is no parameter."""
@@ -84,6 +86,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
             pool=pool,
             coefficient=coefficient,
             component=self.component,
+            indices=self.indices,
         )
 
     def linear(
@@ -134,4 +137,5 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
             reserved=reserved,
             reserved_dims=reserved_dims,
             component=self.component,
+            indices=self.indices,
         )

@@ -17,6 +17,24 @@ from moecalc.ir.numeric import (
 )
 
 
+class Media(msgspec.Struct, frozen=True, kw_only=True):
+    """The images and the sound of one sequence, as its towers see them."""
+
+    images: Number = 0
+    """Images, or tiles of one where its processor cuts it."""
+    patches: Number = 0
+    """Patches of each image."""
+    grid: tuple[int, int] | None = None
+    """Rows and columns of those patches, where they are known."""
+    frames: Number = 0
+    """Input frames of one clip of sound."""
+    source: Number = 0
+    """Vectors that cross-attention reads, cached from the first tokens on."""
+
+
+NO_MEDIA = Media()
+
+
 class Step(msgspec.Struct, frozen=True):
     """One forward call: `new` tokens behind `past` cached ones, for each of `batch` sequences.
 
@@ -26,16 +44,17 @@ class Step(msgspec.Struct, frozen=True):
     new: Number
     past: Number = 0
     batch: Number = 1
+    media: Media = NO_MEDIA
 
     @classmethod
-    def prefill(cls, prompt: Number, batch: Number = 1) -> "Step":
+    def prefill(cls, prompt: Number, batch: Number = 1, media: Media = NO_MEDIA) -> "Step":
         """The whole prompt at once, nothing cached."""
-        return cls(prompt, 0, batch)
+        return cls(prompt, 0, batch, media)
 
     @classmethod
-    def decode(cls, context: Number, batch: Number = 1) -> "Step":
+    def decode(cls, context: Number, batch: Number = 1, media: Media = NO_MEDIA) -> "Step":
         """One new token that sees `context` keys, itself included."""
-        return cls(1, context - 1, batch)
+        return cls(1, context - 1, batch, media)
 
     @property
     def total(self) -> Number:
@@ -85,9 +104,13 @@ class Domain(Enum):
     """Each cached or new key of each sequence, whatever the number of queries (MLA's naive expansion)."""
     SEQUENCES = "sequences"
     SOURCE = "source"
+    """Each vector that cross-attention reads, once: with the first tokens of a sequence."""
     PATCHES = "patches"
+    """Each patch of each image, or each group of `joined` patches, and `beside` vectors more."""
+    IMAGES = "images"
     FRAMES = "frames"
-    BYTES = "bytes"
+    """Each frame of sound, or each group of `joined` frames, the last one not always whole."""
+    CLIPS = "clips"
 
 
 class KeysKind(Enum):
@@ -133,6 +156,14 @@ class KeysKind(Enum):
     """The same where only the prompt is convolved, and single steps multiply elementwise."""
     CONV_PADDED = "conv_padded"
     """For each sequence: output columns a padded convolution of kernel `size` computes before cropping."""
+    CROSS = "cross"
+    """All vectors of the source."""
+    WITH_SOURCE = "with_source"
+    """Once where there is a source; none without."""
+    SQUARES = "squares"
+    """The patches of its own square of `size` x `size` in the image's grid (Qwen2.5-VL's windows)."""
+    BLOCK_CONTEXT = "block_context"
+    """In sound: the last `top_k` frames, its own included, of the `size` that its block's queries score."""
 
 
 class Keys(msgspec.Struct, frozen=True):
@@ -160,6 +191,10 @@ class Extent(msgspec.Struct, frozen=True):
 
     domain: Domain = Domain.TOKENS
     keys: Keys = NO_KEYS
+    joined: Number = 1
+    """In a tower: patches or frames that are one unit here (a merger's square, a strided convolution's step)."""
+    beside: Number = 0
+    """In a tower: units of each image beside those (class tokens)."""
 
     def count(self, step: Step, choices: Choices) -> Number:
         """Runs of the operation in the step, over the whole batch."""
@@ -174,9 +209,51 @@ class Extent(msgspec.Struct, frozen=True):
             return step.total
         if self.domain is Domain.SEQUENCES:
             return 1
-        if self.domain is not Domain.TOKENS:
-            raise NotImplementedError(f"no step carries {self.domain.value} yet")
+        media = step.media
+        if self.domain is Domain.SOURCE:
+            return media.source * (step.past == 0)
+        if self.domain is Domain.IMAGES:
+            return media.images
+        if self.domain is Domain.CLIPS:
+            return 1 * (media.frames > 0)
+        if self.domain is Domain.PATCHES:
+            return media.images * self._per_image(media) if media.images else 0
+        if self.domain is Domain.FRAMES:
+            return _frame_pairs(self.keys, -(-media.frames // self.joined), choices.pairs)
         return pairs_per_sequence(self.keys, step, choices.pairs)
+
+    def _per_image(self, media: Media) -> Number:
+        """Units of one image, or the pairs of them that attend: a tower masks nothing within an image."""
+        units = media.patches // self.joined + self.beside
+        if self.keys.kind is KeysKind.NONE:
+            return units
+        if self.keys.kind is KeysKind.PAIRS:
+            return units * units
+        if self.keys.kind is KeysKind.SQUARES:
+            if media.grid is None:
+                raise AssertionError("windows over patches need the rows and columns of an image")
+            rows, columns = media.grid
+            return _in_squares(rows, self.keys.size) * _in_squares(columns, self.keys.size)
+        raise AssertionError(self.keys.kind)
+
+
+def _frame_pairs(keys: Keys, frames: Number, pairs: Pairs) -> Number:
+    """Units of one clip of sound, or the pairs of them that attend; most encoders see a clip as a whole."""
+    if keys.kind is KeysKind.NONE:
+        return frames
+    if keys.kind is KeysKind.PAIRS:
+        return frames * frames
+    if keys.kind is KeysKind.SCAN_CHUNK:
+        return _in_squares(frames, keys.size)
+    if keys.kind is KeysKind.BLOCK_CONTEXT:
+        return frames * keys.size if pairs is Pairs.FULL else sum_capped(keys.top_k, frames)
+    raise AssertionError(keys.kind)
+
+
+def _in_squares(side: Number, size: Number) -> Number:
+    """Pairs along one side of a grid that is cut every `size` patches."""
+    whole, rest = side // size, side % size
+    return whole * size * size + rest * rest
 
 
 def pairs_per_sequence(keys: Keys, step: Step, pairs: Pairs) -> Number:
@@ -236,6 +313,10 @@ def pairs_per_sequence(keys: Keys, step: Step, pairs: Pairs) -> Number:
     if kind is KeysKind.CONV_PADDED:
         # transformers 5.23 keeps `size` columns of state and convolves them with the one new token: 2 outputs.
         return new + size - 1 if step.past == 0 else new + 1
+    if kind is KeysKind.CROSS:
+        return new * step.media.source
+    if kind is KeysKind.WITH_SOURCE:
+        return new * (step.media.source > 0)
     raise AssertionError(kind)
 
 

@@ -22,7 +22,7 @@ def flops_text(count: FlopCount, report: Report, title: str, columns: int) -> st
         laid = _stacked(rows)
     else:
         laid[0] = bold(laid[0])
-    lines += [*laid, "", *paragraph(f"convention: {conventions(count)}", columns, "  ")]
+    lines += [*laid, *tower_lines(count), "", *paragraph(f"convention: {conventions(count)}", columns, "  ")]
     lines += paragraph(crossover_sentence(count), columns, "  ")
     lines += ["", *table(rule_rows(count), "<>><")]
     assumed = ", ".join(f"{name} {value:,}" for name, value in report.defaults.items())
@@ -38,10 +38,40 @@ def flops_markdown(count: FlopCount, report: Report) -> str:
     """The same as Markdown tables."""
     rows = breakdown_rows(count)
     rows[0][0] = f"{report.models[0].name}, {rows[0][0]}"
-    parts = [markdown_table(rows), f"convention: {conventions(count)}", crossover_sentence(count)]
+    parts = [
+        markdown_table(rows),
+        *map(markdown_table, tower_tables(count)),
+        f"convention: {conventions(count)}",
+        crossover_sentence(count),
+    ]
     parts += [markdown_table([["rule of thumb", "says", "error", "against"], *rule_rows(count)[1:]])]
     parts += [f"warning: {warning}" for warning in report.warnings]
     return "\n\n".join(parts)
+
+
+def tower_tables(count: FlopCount) -> list[list[list[str]]]:
+    """For each tower a header, a row per component (FLOPs and share), and the sums."""
+    tables = []
+    for tower in count.towers:
+        rows = [[f"FLOPs, {tower.label}", "", ""]]
+        rows += [
+            [name, format_flops(value), _share(Fraction(value) / Fraction(tower.total))]
+            for name, value in tower.parts.items()
+            if value
+        ]
+        rows.append(["sum, beside the prompt", format_flops(tower.total), ""])
+        if count.batch > 1:
+            rows.append([f"all {count.batch:,} sequences", format_flops(count.batch * tower.total), ""])
+        tables.append(rows)
+    return tables
+
+
+def tower_lines(count: FlopCount) -> list[str]:
+    """The same as lines of text."""
+    lines = []
+    for (heading, *_), *rows in tower_tables(count):
+        lines += ["", bold(heading), *table([["  " + row[0], *row[1:]] for row in rows], "<>>")]
+    return lines
 
 
 def breakdown_rows(count: FlopCount) -> list[list[str]]:

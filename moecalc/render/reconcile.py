@@ -1,13 +1,14 @@
 """`moecalc reconcile`: what config and header say, where they differ, and what every stored element is."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
-from moecalc.checks.findings import Finding, FindingKind
+from moecalc.checks.findings import Finding, FindingKind, ranges
 from moecalc.checks.reconcile import Reconciliation
-from moecalc.render.layout import bold, dim, paragraph, shorten, table
+from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.sources.layouts.breakdown import Breakdown
 from moecalc.units import format_bytes_decimal, format_int
 
@@ -20,6 +21,8 @@ HEADINGS: dict[FindingKind, str] = {
     "missing": "missing: the config has them, the checkpoint does not",
     "unexpected": "unexpected: the checkpoint has them, the config does not",
     "unknown name": "names no layout knows: counted, not classified",
+    "duplicate": "duplicates: one name, two tensors that differ",
+    "index": "the index: it says otherwise than the files",
     "other shape": "other shape",
     "other dtype": "other dtype: the header is right about the bytes",
     "copy": "copies of other tensors: stored twice, counted once",
@@ -43,21 +46,23 @@ _WORDS = (
 def reconcile_text(name: str, source: str, found: Reconciliation, columns: int) -> str:
     """The whole answer as text."""
     header = found.header
-    files = f"{len(header.files):,} file{'s' if len(header.files) != 1 else ''}"
-    lines = [bold(f"{name}: config against header")]
-    lines += [dim(f"{source}; {len(header.tensors):,} tensors in {files}, {found.layout} names"), ""]
-    lines += table(list(_breakdown_rows(found.breakdown)), "<>>")
+    files = f"{len(header.files):,} file{'' if len(header.files) == 1 else 's'}"
+    tensors = f"{len(header.tensors):,} tensor{'' if len(header.tensors) == 1 else 's'}"
+    lines = [bold(line) for line in paragraph(f"{name}: config against header", columns)]
+    about = f"{source}; {tensors} in {files}, {found.layout} names"
+    lines += [*(dim(line) for line in paragraph(about, columns)), ""]
+    lines += _amount_lines(list(_breakdown_rows(found.breakdown)), columns)
     for kind, heading in HEADINGS.items():
         of_kind = [finding for finding in found.findings if finding.kind == kind]
         if of_kind:
             lines += ["", *paragraph(heading, columns)]
-            rows = [("  " + _name(f), f"{f.tensors:,}", _what(f)) for f in of_kind[:SHOWN]]
-            lines += [shorten(line, columns) for line in table(rows, "<><")]
+            lines += _finding_lines(of_kind[:SHOWN], columns)
             if len(of_kind) > SHOWN:
                 lines.append(f"  and {len(of_kind) - SHOWN:,} more: `--json` has them all")
-    if header.notes:
+    notes = [note for note in header.notes if note not in header.contradictions]
+    if notes:
         lines.append("")
-    for note in header.notes:
+    for note in notes:
         lines += paragraph(f"note: {note}", columns, "  ")
     lines += ["", *paragraph(f"{found.summary}.", columns)]
     return "\n".join(lines)
@@ -101,6 +106,34 @@ def _breakdown_rows(breakdown: Breakdown) -> Iterable[Sequence[str]]:
     )
 
 
+def _amount_lines(rows: Sequence[Sequence[str]], columns: int) -> Iterable[str]:
+    """A table where it is narrow enough; else the figures under what they are of."""
+    lines = table(rows, "<>>")
+    if max(map(len, lines)) <= columns:
+        return lines
+    figures = table([row[1:] for row in rows], ">>")
+    return [
+        line
+        for (words, *_), own in zip(rows, figures, strict=True)
+        for line in (*paragraph(words, columns, "  "), f"  {own}")
+    ]
+
+
+def _finding_lines(findings: Sequence[Finding], columns: int) -> Iterable[str]:
+    """A table where it is narrow enough; else the facts of each finding under its name."""
+    rows = [("  " + _name(f), f"{f.tensors:,}" if f.tensors else "", _what(f)) for f in findings]
+    lines = table(rows, "<><")
+    if max(map(len, lines)) <= columns:
+        return lines
+    made = []
+    for name, tensors, what in rows:
+        made += textwrap.wrap(name, columns, initial_indent="  ", subsequent_indent="    ")
+        count = f"{tensors} tensor{'' if tensors == '1' else 's'}: " if tensors else ""
+        if what:
+            made += paragraph(f"    {count}{what}", columns, "    ")
+    return made
+
+
 def _name(finding: Finding) -> str:
     if not finding.layers:
         return finding.name
@@ -111,15 +144,3 @@ def _what(finding: Finding) -> str:
     if finding.kind in {"other shape", "other dtype", "beside"} or (finding.expected and finding.stored):
         return f"stored {finding.stored}, config {finding.expected}"
     return finding.stored or finding.expected
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """`0-2,5` for 0, 1, 2, 5; long lists are cut behind three runs."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    words = [f"{first}-{last}" if last > first else str(first) for first, last in runs]
-    return ",".join(words if len(words) <= 4 else [*words[:3], "..", words[-1]])

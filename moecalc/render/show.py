@@ -34,6 +34,7 @@ def show_text(
     lines = [bold(model.name) + (f"  {title}" if title != model.name else ""), dim(model.source), ""]
     lines += _figures(model, columns)
     remarks = [_pin_words(pins, report), *_claim_words(verdicts), *map(statement_sentence, statements)]
+    remarks.append(_agreement(model) if columns < ROOM_FOR_REMARKS else "")
     remarks += [f"warning: {warning}" for warning in report.warnings]
     if report.defaults:
         remarks.append(f"assumed: {_assumed(report)}")
@@ -49,12 +50,17 @@ def show_text(
     return "\n".join(lines)
 
 
+def _agreement(model: ModelReport) -> str:
+    """Whether config and header agree, where both are at hand."""
+    held = (line for line in model.lines if line.id == "checkpoint.bytes")
+    return next((f"{line.label}: {line.note}" for line in held if line.note), "")
+
+
 def _typed(model: ModelReport) -> str:
     """What to type for this model: its name, or the file or hub id it was read from."""
-    if model.source.startswith("catalogue"):
+    if model.source.startswith(("catalogue", "hub: ")):
         return model.name
-    place = model.source.removeprefix("hub: ")
-    return f"'{place}'" if " " in place else place
+    return f"'{model.source}'" if " " in model.source else model.source
 
 
 def _figures(model: ModelReport, columns: int) -> list[str]:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from moecalc.sources.spec import ModelSpec
 
+TELLING_LETTERS = 6
+"""A repository's name of fewer (`small`) says nothing about which model is meant."""
+
 _PACKAGE = Path(__file__).parent.parent
 
 
@@ -111,6 +114,49 @@ def nearest(name: str) -> list[str]:
     return list(dict.fromkeys([*containing[:3], *similar]))[:3]
 
 
+@cache
+def spellings() -> dict[str, str]:
+    """Every name, alias and hub id of the catalogue, as `normal` and as `collapsed` spell it -> the model's name.
+
+    Where two models could be meant, a name goes before an alias, and an alias before the repository of a hub id.
+    """
+    known: dict[str, str] = {}
+    listed = [(stem, path.read_text(encoding="utf-8")) for stem, path in files().items()]
+    for stem, _ in listed:
+        known.setdefault(normal(stem), stem)
+    for key in ("aliases", "hub"):
+        for stem, text in listed:
+            for entry in _entries(text, key):
+                if key == "aliases" or re.search(r"\d", entry):  # `small` alone names nothing
+                    known.setdefault(normal(entry.rpartition("/")[2]), stem)
+    for spelt, stem in list(known.items()):
+        known.setdefault(collapsed(spelt), stem)
+    return known
+
+
+def nearest_repositories(repo: str) -> dict[str, str]:
+    """Hub ids of the catalogue that resemble the given one, with the names of their models; itself where it is one.
+
+    A repository resembles another by its whole id, or by its name whoever owns it.
+    """
+    ids = {hub: stem for stem, path in files().items() for hub in _listed(path, "hub")}
+    exact = next((hub for hub in ids if hub.lower() == repo.lower()), None)
+    if exact is not None:
+        return {exact: ids[exact]}
+    by_name: dict[str, str] = {}
+    for hub in ids:
+        by_name.setdefault(hub.partition("/")[2], hub)
+    name = repo.partition("/")[2]
+    wanted = collapsed(name)
+    long = len(wanted) >= TELLING_LETTERS
+    containing = [by_name[known] for known in by_name if long and wanted in collapsed(known)]
+    similar = [by_name[known] for known in did_you_mean(name, by_name)] if long else []
+    models: dict[str, str] = {}
+    for hub in (*containing, *did_you_mean(repo, ids), *similar):
+        models.setdefault(ids[hub], hub)
+    return {hub: stem for stem, hub in list(models.items())[:3]}
+
+
 def _mentioning(name: str) -> Iterator[Path]:
     loose = re.compile("[^a-z0-9]*".join(collapsed(name)), re.IGNORECASE)
     for path in files().values():
@@ -120,5 +166,9 @@ def _mentioning(name: str) -> Iterator[Path]:
 
 def _listed(path: Path, key: str) -> list[str]:
     """The entries of a flat list written on one line, `key: [a, b]`, without parsing the file."""
-    match = re.search(rf"^{key}: \[([^\]]*)\]", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return _entries(path.read_text(encoding="utf-8"), key)
+
+
+def _entries(text: str, key: str) -> list[str]:
+    match = re.search(rf"^{key}: \[([^\]]*)\]", text, re.MULTILINE)
     return [entry.strip().strip("\"'") for entry in match.group(1).split(",")] if match else []

@@ -71,6 +71,13 @@ class Reader:
         """An integer of at least 0."""
         return self._integer(keys, self.get(*keys, default=default), at_least=0)
 
+    def divisor(self, *keys: str, of: int, what: str, default: Any = _MISSING) -> int:
+        """An integer of at least 1 that divides `of`, the number of `what`."""
+        value = self.size(*keys, default=default)
+        if of % value:
+            self._refuse(keys, value, f"a divisor of the {of:,} {what}")
+        return value
+
     def optional_size(self, *keys: str) -> int | None:
         """An integer of at least 1, or None where the key is absent or null."""
         value = self.get(*keys, default=None)

@@ -159,15 +159,23 @@ class Precision(msgspec.Struct, frozen=True):
     placements: tuple[Placement, ...] = ()
     title: str = ""
     """What a scheme with a name of its own is called (`Q4_K_M`), in place of its parts."""
+    note: str = ""
+    """What a recipe stores how, in words."""
 
     def parts(self, weight: Weight) -> tuple[tuple[Weight, Format], ...]:
         """The row cut into rows of one format each: more than one where its layers are stored differently."""
-        if weight.stored_as is not None or not any(p.names(weight) for p in self.placements):
-            return ((weight, self._format(weight, None)),)
+        naming = [p for p in self.placements if p.names(weight)]
+        if weight.stored_as is not None or not naming:
+            return ((weight, self._format(weight)),)
+        if all(placement.layers is None for placement in naming):
+            return (
+                (weight, self._format(weight, self._placed(naming, weight, 0))),
+            )  # what holds for all layers holds for the first
         indices = weight.indices if len(weight.indices) == weight.layers else tuple(range(weight.layers))
         by_format: dict[str, list[int]] = {}
         for layer in indices:
-            by_format.setdefault(self._format(weight, layer).name, []).append(layer)
+            format_ = self._format(weight, self._placed(naming, weight, layer))
+            by_format.setdefault(format_.name, []).append(layer)
         return tuple(
             (
                 msgspec.structs.replace(
@@ -187,11 +195,11 @@ class Precision(msgspec.Struct, frozen=True):
         _part, format_ = max(self.parts(weight), key=lambda part: part[0].layers)
         return format_
 
-    def _format(self, weight: Weight, layer: int | None) -> Format:
+    def _format(self, weight: Weight, placed: str | None = None) -> Format:
         if weight.stored_as is not None:
             return find_format(weight.stored_as)
         chosen = {} if weight.component in _TOWERS else dict(self.roles)
-        by_role = self._placed(weight, layer) or chosen.get(weight.role.value)
+        by_role = placed or chosen.get(weight.role.value)
         named = by_role or chosen.get(weight.role.group)
         format_ = find_format(named or self.default)
         if not format_.for_matrices:
@@ -205,10 +213,10 @@ class Precision(msgspec.Struct, frozen=True):
         plain = find_format(self.default)
         return FORMATS["bf16"] if plain.for_matrices else plain
 
-    def _placed(self, weight: Weight, layer: int | None) -> str | None:
-        if layer is None:
-            return None
-        return next((p.format for p in self.placements if p.covers(weight, layer)), None)
+    @staticmethod
+    def _placed(naming: list[Placement], weight: Weight, layer: int) -> str | None:
+        """The format by the first placement that covers the layer, of those that name the row."""
+        return next((p.format for p in naming if p.covers(weight, layer)), None)
 
     @property
     def formats(self) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ import msgspec
 
 from moecalc.errors import InputError, suggestion
 
+SOURCE = "github:ggml-org/llama.cpp src/llama-quant.cpp, llama_tensor_get_type_impl (007dbbf3fd17, 2026-07)"
+
 
 class Category(Enum):
     """What llama.cpp takes a tensor for, by its name."""

@@ -77,6 +77,12 @@ class Quantity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             return self.value
         return f"{self.value} (sources range from {self.low or self.value} to {self.high or self.value})"
 
+    @property
+    def span(self) -> tuple[Fraction, Fraction, Fraction]:
+        """The least, the value itself and the most that any source gives, in base units."""
+        low, high = self.low or self.value, self.high or self.value
+        return self._exact(low), self._exact(self.value), self._exact(high)
+
     def _exact(self, text: str) -> Fraction:
         match = _QUANTITY.fullmatch(text)
         if match is None or match["unit"] not in self._units:
@@ -208,7 +214,8 @@ class Accelerator(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     name: str
     aliases: tuple[str, ...] = ()
     label: str
-    vendor: Vendor
+    vendor: Vendor | None
+    """None of a device that no list has."""
     kind: Kind
     note: str | None = None
     memory: Memory = Memory()
@@ -223,6 +230,11 @@ class Accelerator(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def short_name(self) -> str:
         """The shortest name that finds this device: `h100` for h100-sxm."""
         return min((self.name, *self.aliases), key=len)
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether a link of its own joins more of them than one machine's slots hold."""
+        return self.interconnect is not None and not self.interconnect.name.startswith("PCIe")
 
     def peak(self, format: Format) -> Peak | None:  # noqa: A002 - the field's word
         """Return the dense peak of `format`, or None where no source gives one."""
@@ -272,14 +284,33 @@ def accelerators() -> list[Accelerator]:
     return [_load(path) for path in _files().values()]
 
 
+def priced_accelerators() -> list[Accelerator]:
+    """Return every accelerator with a price. Parses those alone: their files have `prices:` at the start of a line."""
+    return [_load(path) for path in _files().values() if _has_prices(path)]
+
+
 def accelerator_names() -> list[str]:
     """Return the name of every accelerator, without aliases, by vendor and name. Parses nothing."""
     return [_name(path) for path in _files().values()]
 
 
+def find_name(text: str) -> str | None:
+    """Return the name of the accelerator that `text` is a name or alias of, or None. For trying many texts."""
+    return _known_names().get(_key(text))
+
+
 def citation(source: str) -> Source:
     """Return what the `source` of a value stands for: an entry of `sources.yaml`, or itself in full."""
     return _sources().get(source) or Source(cite=source)
+
+
+@cache
+def _known_names() -> dict[str, str]:
+    known = {key: _name(path) for key, path in _files().items()}
+    for path in _files().values():
+        for alias in _aliases_in(path):
+            known.setdefault(_key(alias), _name(path))
+    return known
 
 
 @cache
@@ -308,6 +339,11 @@ def _by_alias(key: str) -> str | None:
     """Find the file that has the alias. Reads those first whose name begins so: `h100` is the h100-sxm."""
     likely_first = sorted(_files().items(), key=lambda file: not file[0].startswith(key))
     return next((path for _, path in likely_first if key in map(_key, _aliases_in(path))), None)
+
+
+def _has_prices(path: str) -> bool:
+    with open(path, "rb") as file:  # noqa: PTH123 - a Path for each file takes as long as reading it
+        return b"\nprices:" in file.read()
 
 
 def _aliases_in(path: str) -> list[str]:

@@ -119,6 +119,11 @@ def ggml_latent_format(key_type: str, nope: int, value_type: str, value: int) ->
     return f"ggml-kv_b-{key_type.lower()}-{nope}-{value_type.lower()}-{value}"
 
 
+def ggml_thirds_format(query_type: str, key_type: str, value_type: str) -> str:
+    """The name of the format of queries, keys and values of one row each that llama.cpp stores apart."""
+    return f"ggml-qkv-{query_type.lower()}-{key_type.lower()}-{value_type.lower()}"
+
+
 def _ggml(name: str, *, type: str) -> Format:  # noqa: A002 - the group's name in the pattern
     stored = BY_NAME[type.upper()]
     tensors = (Tensor("blocks", 8 * stored.bytes, (1, stored.block)),)
@@ -134,6 +139,13 @@ def _ggml_latent(name: str, *, key: str, nope: str, value: str, width: str) -> F
         Tensor("attn_v_b", 8 * values.bytes * int(width), (rows, values.block)),
     )
     return Format(name, _bits(value), source=_GGML, tensors=tensors, computes_in="bf16")
+
+
+def _ggml_thirds(name: str, *, query: str, key: str, value: str) -> Format:
+    types = {"attn_q": query, "attn_k": key, "attn_v": value}
+    stored = {tensor: BY_NAME[type_.upper()] for tensor, type_ in types.items()}
+    tensors = tuple(Tensor(tensor, 8 * type_.bytes, (3, type_.block)) for tensor, type_ in stored.items())
+    return Format(name, _bits(query), source=_GGML, tensors=tensors, computes_in="bf16")
 
 
 def _bits(type_: str) -> int:
@@ -167,6 +179,11 @@ PARAMETRISED: tuple[tuple[str, str, Callable[..., Format]], ...] = (
         "ggml-kv_b-q5_0-128-q4_k-128",
         rf"ggml-kv_b-(?P<key>{_TYPE_NAMES})-(?P<nope>[1-9]\d*)-(?P<value>{_TYPE_NAMES})-(?P<width>[1-9]\d*)",
         _ggml_latent,
+    ),
+    (
+        "ggml-qkv-q4_k-q4_k-q6_k",
+        rf"ggml-qkv-(?P<query>{_TYPE_NAMES})-(?P<key>{_TYPE_NAMES})-(?P<value>{_TYPE_NAMES})",
+        _ggml_thirds,
     ),
 )
 """An example of each name that carries parameters, its pattern, and what makes the format of the parts."""

@@ -110,9 +110,21 @@ class Format(msgspec.Struct, frozen=True):
         words = -(-weight.elements * self.bits // 8) if self.bits < 8 else weight.elements
         return words + self.scales_of(weight)
 
+    @property
+    def row_block(self) -> int:
+        """Elements of a row that share one stored block (32 in ggml's Q8_0); 1 where each stands for itself."""
+        blocks = self.tensors[0].block[1] if len(self.tensors) == 1 else None
+        return blocks or 1
+
     def bytes_for(self, elements: Number) -> Number:
-        """Bytes of that many elements where no block structure is known (state)."""
-        size = Fraction(elements * self.bits, 8)
+        """Bytes of that many elements where no matrix is known (state), in whole blocks where there are any."""
+        bits = self.tensors[0].bits if self.row_block > 1 else self.bits
+        each = Fraction(bits, 8 * self.row_block)
+        if not isinstance(
+            elements, int | Fraction
+        ):  # an array: floats are exact where a format has whole bytes
+            return elements * (int(each) if each.denominator == 1 else float(each))
+        size = elements * each
         return int(size) if size.denominator == 1 else size
 
 

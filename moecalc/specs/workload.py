@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from moecalc.errors import InputError
+from moecalc.ir.step import NO_MEDIA, Media
 
 DEFAULT_CONTEXT = 4096
 """Used where the model was trained for at least as much; the shorter trained length otherwise."""
@@ -17,7 +18,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """A step's size and conventions. `defaulted` names what the user did not choose.
 
     `past` tokens are cached when the prompt comes (a chunk of a longer prompt, or a shared prefix). `pairs`,
-    `logits` and `form` stand in place of the convention's own choice.
+    `logits` and `form` stand in place of the convention's own choice. Each sequence has `images` (or tiles of one,
+    where the model's processor cuts it) of `patches` each, a number or rows and columns, and sound of `frames`.
     """
 
     context: int
@@ -29,6 +31,11 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     logits: str | None = None
     form: str | None = None
     runtime: str | None = None
+    images: int | None = None
+    patches: int | tuple[int, int] | None = None
+    frames: int | None = None
+    media: Media = NO_MEDIA
+    """Images and sound as the model's towers see them: what was left out of the three above filled in."""
     defaulted: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -39,9 +46,20 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_length(name: str, value: Any, least: int = 1) -> None:
-    """Raise InputError unless the value is a whole number of tokens (or sequences) from `least` to 2^32."""
+    """Raise InputError unless the value is a whole number (of tokens, sequences, images) from `least` to 2^32."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= LONGEST:
         raise InputError(f"`{name}` is {value!r}", hint=f"give a whole number from {least} to {LONGEST:,}")
+
+
+def _checked_patches(patches: Any) -> int | tuple[int, int]:
+    if not isinstance(patches, tuple | list):
+        check_length("patches", patches)
+        return int(patches)
+    if len(patches) != 2:
+        raise InputError(f"`patches` is {patches!r}", hint="give a number, or rows and columns: (36, 52)")
+    for side in patches:
+        check_length("patches", side)
+    return patches[0], patches[1]
 
 
 def plan_workload(
@@ -56,6 +74,9 @@ def plan_workload(
     logits: str | None = None,
     form: str | None = None,
     runtime: str | None = None,
+    images: int | None = None,
+    patches: int | tuple[int, int] | None = None,
+    frames: int | None = None,
 ) -> Workload:
     """Fill in what was not chosen: context = min(4096, trained length), prompt = context.
 
@@ -70,6 +91,12 @@ def plan_workload(
     for name, value in (("context", context), ("prompt", prompt), ("batch", batch)):
         check_length(name, value)
     check_length("past", past, least=0)
+    if images is not None:
+        check_length("images", images)
+    if frames is not None:
+        check_length("frames", frames)
+    if patches is not None:
+        patches = _checked_patches(patches)
     warnings: tuple[str, ...] = ()
     if trained is not None and max(context, past + prompt) > trained:
         words = f"context {context:,}" if context >= past + prompt else f"prompt {prompt:,}"
@@ -86,6 +113,9 @@ def plan_workload(
         logits=logits,
         form=form,
         runtime=runtime,
+        images=images,
+        patches=patches,
+        frames=frames,
         defaulted=defaulted,
         warnings=warnings,
     )

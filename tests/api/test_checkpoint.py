@@ -158,8 +158,9 @@ def test_a_config_of_an_unknown_type_still_says_top_k(tmp_path):
 def test_names_no_layout_knows_are_counted_and_not_classified(tmp_path):
     model = moecalc.load(checkpoint(tmp_path / "m", [*tensors(), ("what.is.this", "F32", (5,))], config=None))
     lines = {line["id"]: line["value"] for line in model.lines()}
-    assert lines["checkpoint.bytes"] == 2 * TOTAL + 20
-    assert lines["params.total"] == TOTAL
+    assert lines["checkpoint.bytes"] == lines["weights.bytes"] == 2 * TOTAL + 20
+    assert lines["params.total"] == TOTAL + 5
+    assert lines["params.active.all"] == TOTAL
     assert "1 tensors have names no layout knows" in model.warnings[0]
 
 
@@ -174,7 +175,16 @@ def test_an_index_whose_files_were_not_fetched_leaves_the_config(tmp_path):
     folder = write_sharded(tmp_path / "m", [tensors()])
     (folder / "config.json").write_text(json.dumps(CONFIG))
     (folder / "model-00001-of-00001.safetensors").unlink()
-    assert moecalc.load(folder).params.total == TOTAL
+    model = moecalc.load(folder)
+    assert model.params.total == TOTAL
+    assert model.warnings == (
+        "the 1 files that model.safetensors.index.json names are not here: the config answers alone",
+    )
+    line = next(line for line in model.lines() if line["id"] == "checkpoint.bytes")
+    assert (line["value"], line["basis"], line["note"]) == (2 * TOTAL, "estimate", "as the config gives")
+    assert line["label"] == "checkpoint, 20 tensors, by its index"
+    with pytest.raises(InputError, match=f"it says that all take {2 * TOTAL:,} bytes"):
+        moecalc.load(folder, headers=True)
     (folder / "config.json").unlink()
     with pytest.raises(InputError, match="1 of its 1 files are missing"):
         moecalc.load(folder)
@@ -182,11 +192,16 @@ def test_an_index_whose_files_were_not_fetched_leaves_the_config(tmp_path):
 
 def test_pickles_are_refused(tmp_path):
     (tmp_path / "pytorch_model.bin").write_bytes(b"\x80")
-    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     with pytest.raises(InputError, match="never opened") as caught:
         moecalc.load(tmp_path)
+    assert "give a config.json" in caught.value.hint
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    model = moecalc.load(tmp_path)
+    assert model.params.total == moecalc.load(tmp_path / "config.json").params.total == TOTAL
+    assert "`pytorch_model.bin`) are never opened" in model.warnings[0]
+    with pytest.raises(InputError, match="never opened") as caught:
+        reconciled(str(tmp_path))
     assert str(tmp_path / "config.json") in caught.value.hint
-    assert moecalc.load(tmp_path / "config.json").params.total == TOTAL
     with pytest.raises(InputError, match="never opened"):
         moecalc.load(tmp_path / "pytorch_model.bin")
 

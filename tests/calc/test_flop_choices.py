@@ -15,7 +15,9 @@ from moecalc.calc.flops import (
     training_flops,
 )
 from moecalc.errors import InputError
-from moecalc.ir.step import Form, Logits, Pairs, Step
+from moecalc.ir.roles import Component
+from moecalc.ir.rows import OpKind
+from moecalc.ir.step import Choices, Form, Logits, Pairs, Step
 from moecalc.sources.hf_config import read_config
 from moecalc.specs.workload import plan_workload
 from tests.calc import released
@@ -66,7 +68,7 @@ def test_the_words_name_what_differs_from_the_convention():
         ({"convention": "palm"}, ["causal", "full", "useful"]),
         ({"pairs": "half"}, ["causal", "full"]),
         ({"logits": "first"}, ["last", "all"]),
-        ({"form": "counted"}, ["naive", "absorbed", "chunk", "step"]),
+        ({"form": "folded"}, ["naive", "absorbed", "chunk", "step", "counted"]),
         ({"form": "naive,"}, ["naive", "absorbed", "chunk", "step"]),
     ],
 )
@@ -81,9 +83,69 @@ def test_what_does_not_exist_is_refused_with_what_does(chosen, names):
         moecalc.load("70B-A12B").lines(**chosen)
 
 
-def test_the_surplus_of_the_reference_cannot_be_chosen():
+def test_no_convention_contains_the_surplus_of_the_reference():
     for how in PRESETS.values():
         assert Form.COUNTED not in (how.latent, how.recurrence)
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ("naive,absorbed", "`naive` or `absorbed`"),
+        ("step, chunk", "`chunk` or `step`"),
+        ("naive,naive", "`naive` or `absorbed`"),
+        ("counted,naive", "`counted`, or the others"),
+    ],
+)
+def test_two_forms_of_one_kind_exclude_each_other(form, words):
+    with pytest.raises(InputError) as caught:
+        counting(form=form)
+    assert words in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("model", "form", "forms"),
+    [
+        ("mixtral-8x7b", "absorbed", "leave `form` out"),
+        ("mixtral-8x7b", "step", "leave `form` out"),
+        ("mixtral-8x7b", "counted", "leave `form` out"),
+        ("deepseek-v3", "chunk", "its forms: naive, absorbed"),
+        ("deepseek-v3", "naive,step", "its forms: naive, absorbed"),
+        ("qwen3.5-27b", "absorbed", "its forms: chunk, step, counted"),
+    ],
+)
+def test_a_form_that_a_model_has_no_layer_for_is_refused_with_those_it_has(model, form, forms):
+    loaded = moecalc.load(model)
+    for ask in (loaded.lines, loaded.flop_count):
+        with pytest.raises(InputError, match="this model has no form") as caught:
+            ask(form=form)
+        assert forms in caught.value.hint
+
+
+@pytest.mark.parametrize("chosen", [{"pairs": "causal"}, {"logits": "last"}, {"convention": "useful"}])
+def test_counted_is_one_fixed_count(chosen):
+    with pytest.raises(InputError, match="what the reference executes"):
+        counting(form="counted", **chosen)
+    assert counting("full", form="counted") == counting(form="counted")
+
+
+COUNTED_TYPES = [name for name in sorted(MODULES) if hasattr(MODULES[name], "COUNTED")]
+
+
+@pytest.mark.parametrize("model_type", COUNTED_TYPES)
+def test_counted_can_be_asked_for_by_name_and_says_what_it_is(model_type):
+    config = MODULES[model_type].TINY
+    lines = {line["id"]: line for line in moecalc.load(config).lines(prompt=64, context=97, form="counted")}
+    executed = Choices(Pairs.FULL, Logits.ALL, frozenset({Form.NAIVE, Form.COUNTED}))
+    rows = [
+        op
+        for op in read_config(config).architecture.lower_to_ledger().part(Component.LANGUAGE).ops
+        if op.kind is not OpKind.SCAN
+    ]
+    for name, step in (("prefill", Step(64)), ("decode_per_token", Step.decode(97))):
+        line = lines[f"flops.{name}"]
+        assert line["value"] == sum(op.flops(step, executed) for op in rows)
+        assert "not what the layer needs" in line["note"]
 
 
 # ------------------------------------------------------------------------------------------------ prompts in chunks

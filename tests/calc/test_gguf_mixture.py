@@ -12,6 +12,7 @@ from moecalc.api.loading import load
 from moecalc.calc import memory, parameters
 from moecalc.calc.gguf_mixture import Dialect, gguf_precision, gguf_tensors
 from moecalc.errors import InputError
+from moecalc.ir.roles import Component
 from moecalc.specs.formats import find_format
 from moecalc.specs.gguf_mixtures import MIXTURES, find_mixture
 from moecalc.specs.gguf_types import BY_NAME, TYPES
@@ -63,7 +64,8 @@ def one_projection(types):
 @pytest.mark.parametrize("name", MODELS)
 def test_every_tensor_gets_the_type_that_llama_cpp_gives_it(name):
     model = load(MODELS[name])
-    dialect = dialect_of(model.name, None)
+    # GLM-4.6V's config declares no prediction module
+    dialect = msgspec.structs.replace(dialect_of(model.name, None), prediction=False)
     sections = snapshot(name)
     assert len(sections) == 22
     for mixture, (default, expected) in sections.items():
@@ -241,15 +243,55 @@ def test_names_of_mixtures():
         gguf_precision(load("llama-3-8b").ledger, "q4_k_x")
 
 
-def test_a_mixture_is_a_dtype():
+def test_a_mixture_is_a_quantization():
     model = load("llama-3-8b")
-    assert model.weight_bytes("q4_k_m") == 4_912_898_048
-    weights = next(line for line in model.lines(dtype="q4_k_m") if line["id"] == "weights.bytes")
+    assert model.weight_bytes(quant="q4_k_m") == 4_912_898_048
+    weights = next(line for line in model.lines(quant="q4_k_m") if line["id"] == "weights.bytes")
     assert weights["label"] == "weights, Q4_K_M"
     assert weights["note"].startswith("4.89 bits per weight")
-    assert model.demand("q8_0").weight_bytes < model.demand("bf16").weight_bytes
+    assert model.demand(quant="q8_0").weight_bytes < model.demand("bf16").weight_bytes
 
 
 def test_two_numbers_have_no_mixture():
     with pytest.raises(InputError, match="needs the shapes of matrices"):
-        load("70B-A12B").lines(dtype="q4_k_m")
+        load("70B-A12B").lines(quant="q4_k_m")
+
+
+def test_kimi_delta_attention_is_stored_as_attention():
+    """llama.cpp's conversion keeps its queries, keys and values apart (gguf-py, `MODEL_ARCH.KIMI_LINEAR`)."""
+    model = load("kimi-linear-48b-a3b")
+    types = gguf_tensors(model.ledger, "Q4_K_M")
+    names = {re.sub(r"blk\.\d+\.", "", name) for name in types}
+    assert names >= {"attn_q.weight", "attn_k.weight", "attn_v.weight", "attn_output.weight"}
+    assert not names & {"ssm_in.weight", "ssm_out.weight", "attn_qkv.weight"}
+    assert {types[f"blk.0.{name}.weight"] for name in ("attn_q", "attn_k")} == {"Q4_K"}
+    assert types["blk.0.attn_v.weight"] == "Q6_K"  # the first eighth of the layers gets more bits
+    fused = next(w for w in model.ledger.weights if w.role.value == "recurrent.in")
+    row = gguf_precision(model.ledger, "Q4_K_M")
+    one = msgspec.structs.replace(fused, layers=1, indices=(0,))
+    columns, third = 2304, 4096
+    assert row.bytes_of(one) == third * (columns // 256) * (2 * 144 + 210)
+
+
+def test_glm_45_keeps_its_prediction_module_and_deepseek_v3_does_not():
+    """What llama.cpp says it leaves unused of layer 46 of a GLM-4.5-Air GGUF (ik_llama.cpp, logs of its issues).
+
+    The module's own copies of embedding and head are in the file too, and in no row.
+    """
+    model = load("glm-4.5-air")
+    types = gguf_tensors(model.ledger, "Q4_K_M", dialect_of(model.name, None))
+    listed = {f"ffn_{part}_{who}" for part in ("gate", "up", "down") for who in ("exps", "shexp")}
+    listed |= {"nextn.eh_proj"}
+    behind = {name.removeprefix("blk.46.").removesuffix(".weight") for name in types if "blk.46." in name}
+    assert {name for name in behind if not name.startswith("attn")} == listed
+    stored = gguf_precision(model.ledger, "Q4_K_M", dialect_of(model.name, None))
+    module = {
+        w.role.value: stored.format_of(w).name for w in model.ledger.weights if w.component is Component.MTP
+    }
+    assert (module["mtp.projection"], module["mtp.norm"]) == ("ggml-q4_k", "fp32")
+    # 128 experts of 1,408 x 4,096: no whole blocks of 256 in a row of the down-projection
+    assert module["routed.down"] == "ggml-q8_0"
+    dropped = load("deepseek-v3")
+    assert not any(
+        "blk.61." in name for name in gguf_tensors(dropped.ledger, "Q4_K_M", dialect_of(dropped.name, None))
+    )

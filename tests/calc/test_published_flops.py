@@ -8,6 +8,7 @@ import pytest
 
 import moecalc
 import moecalc.calc.parameters
+from moecalc.calc.flop_shares import shares
 from moecalc.calc.flops import counting, step_flops, training_flops
 from moecalc.ir.architecture import Architecture
 from moecalc.ir.blocks.attention import GQA
@@ -132,6 +133,58 @@ def test_palms_mfu_is_useful_with_full_pairs():
     assert f"{6 * matmul_parameters / peak:.1%}" == "45.7%"
     # Half of the pairs are masked. Without them PaLM's MFU is halfway:
     assert f"{training_flops(ledger, 2048) / 2048 / peak:.1%}" == "46.0%"
+
+
+# -------------------------- Language Models are Few-Shot Learners (arXiv 2005.14165), table D.1: GPT-3 175B, 174,600M
+#                            parameters, 300B tokens, 6 FLOPs per parameter and token: 3.14E+23
+
+
+def test_gpt3s_training_compute_is_6n_with_every_embedding_and_no_attention():
+    # OPT-175B has GPT-3's shape; N as the table counts it includes both embeddings, once
+    ledger, tokens = catalogue("opt-175b"), 300e9
+    assert round(moecalc.calc.parameters.total(ledger) / 1e6, -2) == 174_600
+    assert f"{6 * moecalc.calc.parameters.total(ledger) * tokens:.2e}" == "3.14e+23"
+    # What the shapes ask for at its 2,048 tokens, all pairs or those the mask lets through:
+    assert f"{training_flops(ledger, 2048, 'full') / 2048 * tokens:.2e}" == "3.23e+23"
+    assert f"{training_flops(ledger, 2048) / 2048 * tokens:.2e}" == "3.19e+23"
+
+
+# ----------------------------- Step-3 (arXiv 2507.19427): FLOPs of attention for one decoded token at a context of 32K,
+#                               as quoted from it: Step-3 1.31e11, DeepSeek-V3 5.89e11, Qwen3-235B 1.01e11, ERNIE 4.5
+#                               (300B) 5.80e10
+
+STEP_3 = Architecture(
+    hidden_size=7168,
+    embedding=Embedding(vocab_size=128815),
+    stacks=[Stack(layers={"a": Layer(mixer=GQA(heads=64, kv_heads=1, head_dim=256))}, pattern="a*61")],
+)
+"""Its attention alone: 61 layers of 64 heads of 256 over one shared key and value."""
+
+
+def scores_and_mix(ledger, context, how="causal"):
+    parts = shares(ledger, Step.decode(context), how)
+    return parts["attention scores"] + parts["attention mix"]
+
+
+@pytest.mark.parametrize(
+    ("ledger", "printed"),
+    [
+        (STEP_3.lower_to_ledger(), "1.31e+11"),
+        (catalogue("qwen3-235b-a22b"), "1.01e+11"),
+        (catalogue("ernie-4.5-300b-a47b"), "5.80e+10"),
+    ],
+    ids=["step-3", "qwen3-235b-a22b", "ernie-4.5-300b-a47b"],
+)
+def test_step3_counts_scores_and_mix(ledger, printed):
+    assert f"{float(scores_and_mix(ledger, 32768)):.2e}" == printed
+
+
+def test_step3_counts_deepseeks_mix_over_the_rope_key_too():
+    # Absorbed attention scores 512 + 64 channels of a cached entry and mixes 512 of them; the source has 576 twice.
+    ours = scores_and_mix(catalogue("deepseek-v3"), 32768, counting(form="absorbed"))
+    assert ours == 61 * 128 * 2 * (576 + 512) * 32768
+    assert f"{float(ours):.2e}" == "5.57e+11"
+    assert f"{ours * (576 + 576) / (576 + 512):.2e}" == "5.89e+11"
 
 
 # -------------------------------------------------------------- GLaM (arXiv 2112.06905), table 1: GFLOPs per token of

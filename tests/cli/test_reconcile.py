@@ -3,6 +3,7 @@
 import json
 
 import jsonschema
+import pytest
 
 from tests.console import ROOT, run
 from tests.sources.headers import listed
@@ -94,6 +95,14 @@ def test_json_is_for_programs(tmp_path):
         "tensors": 1,
         "elements": 64,
     }
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_show_says_whether_config_and_header_agree(tmp_path, columns):
+    written(tmp_path / "m", "qwen3-0.6b", 1)
+    done = run("moecalc show m", cwd=tmp_path, columns=columns)
+    assert "the config agrees" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= columns
 
 
 def test_what_cannot_be_reconciled(tmp_path):

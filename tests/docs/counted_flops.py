@@ -12,6 +12,7 @@ from moecalc.sources.hf_config import read_config
 from moecalc.units import format_int
 from tests.console import ROOT
 from tests.oracle.cases import MODULES
+from tests.oracle.test_towers import MODULES as MODULES_WITH_TOWERS
 
 PAGE = ROOT / "docs" / "counted-flops.md"
 
@@ -26,13 +27,29 @@ transformers computes most model types with as many matmuls as the mathematics h
 convention equals torch's `FlopCounterMode` to the unit. These types it does not: without their kernels they run in
 plain torch, which pads, loops, or computes what is thrown away afterwards; and what plain torch multiplies elementwise,
 the counter does not see, so that it also counts too little. The tests hold moecalc's rows of the form `counted` to the
-counter, to the unit, and nothing else uses them: no figure of moecalc's contains the surplus.
+counter, to the unit; no figure of moecalc's contains the surplus unless it is asked for by name, with
+`--form counted` or `form="counted"`, and then it says so.
 
 FLOPs on the oracle's tiny configs (`tests/oracle/families/`), where padding weighs more than on a released model.
 *Needed* is the convention `full` (all pairs, all logits, naive latent attention, matmuls and convolutions; recurrences
 by chunk for a prompt, elementwise and so 0 for a token). *Counted* is what the reference executes. Written by
 `python -m tests.regenerate`.
 """
+
+
+TOWERS = """\
+## Towers
+
+FLOPs of vision and audio towers equal the counter too, in the reference's own `get_image_features` and
+`get_audio_features` on tiny configs (`tests/oracle/test_tower_flops.py`), for every whole but these, where the tests
+itemise what the reference executes beyond that. A tower runs whole: all its layers, its pooling head and its
+projectors, whatever the language model reads of them. Gemma 3n's towers are not modelled, and a warning says so.
+"""
+
+
+def tower_types() -> list[str]:
+    """The wholes in whose towers the reference executes something else than the mathematics."""
+    return sorted(name for name, module in MODULES_WITH_TOWERS.items() if hasattr(module, "COUNTED"))
 
 
 def counted_types() -> list[str]:
@@ -50,7 +67,10 @@ def page() -> str:
         figures += [[f"`{name}`", label, *_figures(ledger, step)] for label, step in STEPS.items()]
     # The renderer sets all columns but the first to the right; words read better to the left.
     left = [markdown_table(rows).replace(" ---: |\n", " --- |\n", 1) for rows in (reasons, figures)]
-    return "\n".join([HEAD, *left[:1], "", *left[1:], ""])
+    beyond = [["type", "what the reference does"]]
+    beyond += [[f"`{name}`", MODULES_WITH_TOWERS[name].COUNTED] for name in tower_types()]
+    towers = markdown_table(beyond).replace(" ---: |\n", " --- |\n", 1)
+    return "\n".join([HEAD, *left[:1], "", *left[1:], "", TOWERS, towers, ""])
 
 
 def _figures(ledger: Ledger, step: Step) -> list[str]:

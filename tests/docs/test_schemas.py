@@ -35,6 +35,8 @@ def test_catalogue_files_satisfy_their_schema():
         "compare gpt-4 13B",
         "flops longcat-flash",
         "flops mistral-7b",
+        "claim 'GPT-4 on 8x h100, 30 tok/s per user'",
+        "claim --catalogue",
     ],
 )
 def test_json_output_satisfies_the_report_schema(command):

@@ -10,7 +10,7 @@ from moecalc.errors import InputError, UndeterminedError
 from moecalc.sources.hub import beginnings, failures, http
 from tests.hub.conftest import CONFIG, TOTAL, tensors
 from tests.hub.server import COMMIT
-from tests.sources.headers.written import header_of, write_raw
+from tests.sources.headers.written import header_of, write, write_raw
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -232,6 +232,58 @@ def test_a_config_that_is_none(hub, text):
     hub.write("org/small", "config.json", text.encode())
     with pytest.raises(InputError):
         moecalc.load("org/small")
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("mistralai/Mixtral-8x7B-v0.2", "`mistralai/Mixtral-8x7B-v0.1` (`moecalc mixtral-8x7b`)"),
+        ("somebody/Mixtral-8x7B-v0.1", "`mistralai/Mixtral-8x7B-v0.1` (`moecalc mixtral-8x7b`)"),
+        ("Qwen/Qwen3-30b", "`Qwen/Qwen3-30B-A3B` (`moecalc qwen3-30b-a3b`)"),
+        ("deepseek-ai/DeepSeekV3@main", "`deepseek-ai/DeepSeek-V3` (`moecalc deepseek-v3`)"),
+    ],
+)
+def test_a_repository_that_is_nearly_one_of_the_catalogue(text, known):
+    with pytest.raises(InputError, match="no repository") as caught:
+        moecalc.load(text)
+    assert caught.value.hint.startswith("did you mean ")
+    assert known in caught.value.hint
+
+
+def test_a_repository_like_no_other_suggests_nothing(hub):
+    with pytest.raises(InputError, match="no repository `org/nothing-like-it`") as caught:
+        moecalc.load("org/nothing-like-it")
+    assert caught.value.hint.startswith("check the spelling")
+    hub.fail(status=503)
+    with pytest.raises(UndeterminedError) as away:
+        moecalc.load("org/small")
+    assert away.value.hint.startswith("check the network")
+
+
+def test_the_catalogue_has_what_the_hub_does_not_give(hub):
+    hub.fail(status=503)
+    for text in ("mistralai/Mixtral-8x7B-v0.1@main", "mistralai/Mixtral-8x7B-v0.1"):
+        with pytest.raises(UndeterminedError) as caught:
+            moecalc.load(text, headers=True)
+        assert caught.value.hint.startswith("the catalogue has it: `moecalc show mixtral-8x7b`")
+
+
+def test_a_header_is_asked_of_the_hub_though_the_catalogue_has_the_model(hub):
+    hub.write("mistralai/Mixtral-8x7B-v0.1", "config.json", CONFIG)
+    write(hub.folder / "mistralai/Mixtral-8x7B-v0.1/model.safetensors", tensors())
+    assert moecalc.load("mistralai/Mixtral-8x7B-v0.1").params.total == 46_702_792_704
+    assert not hub.asked
+    assert_read(moecalc.load("mistralai/Mixtral-8x7B-v0.1", headers=True))
+    with pytest.raises(InputError, match="no checkpoint header") as caught:
+        moecalc.load("mixtral-8x7b", headers=True)
+    assert caught.value.hint.endswith("`mistralai/Mixtral-8x7B-v0.1`")
+
+
+def test_a_variable_that_huggingface_hub_cannot_read(moecalc):
+    done = moecalc("show", "org/small", HF_HUB_DOWNLOAD_TIMEOUT="soon")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: huggingface_hub does not start: ")
+    assert "Traceback" not in done.stderr
 
 
 # ------------------------------------------------------------------------------------------- headers that lie

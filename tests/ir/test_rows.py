@@ -85,9 +85,12 @@ def test_slots_over_an_array_of_contexts(kind):
     assert together.tolist() == [slots.count(length) for length in lengths]
 
 
-def test_slots_that_no_context_carries_are_refused():
-    with pytest.raises(NotImplementedError, match="source"):
-        Slots(SlotsKind.SOURCE).count(1)
+def test_a_source_fills_its_slots_and_a_context_does_not():
+    state = State(role=Role.ATTENTION_KEY_STATE, dims=(Dim("d", 6),), slots=Slots(SlotsKind.SOURCE), layers=2)
+    assert state.elements(1000) == 0
+    assert state.source_elements(7) == 2 * 6 * 7
+    tokens = State(role=Role.ATTENTION_KEY_STATE, dims=(Dim("d", 6),), slots=Slots())
+    assert tokens.source_elements(7) == 0
 
 
 # ------------------------------------------------------------------------------------------------- states

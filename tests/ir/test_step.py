@@ -1,5 +1,7 @@
 """How often an operation runs in a step: every kind of keys against a walk over positions."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +15,7 @@ from moecalc.ir.step import (
     Keys,
     KeysKind,
     Logits,
+    Media,
     Pairs,
     Step,
     pairs_per_sequence,
@@ -161,9 +164,12 @@ def test_a_padded_convolution_computes_columns_that_are_cropped(new, kernel):
         assert pairs_per_sequence(Keys(kind, kernel), Step(new), Pairs.CAUSAL) == columns
 
 
+IN_TOWERS = {KeysKind.SQUARES, KeysKind.BLOCK_CONTEXT}
+
+
 def test_recurrences_do_not_depend_on_the_choice_of_pairs():
     step = Step(37, 5)
-    for kind in set(KeysKind) - set(ATTENTION):
+    for kind in set(KeysKind) - set(ATTENTION) - IN_TOWERS:
         keys = Keys(kind, 8)
         assert pairs_per_sequence(keys, step, Pairs.CAUSAL) == pairs_per_sequence(keys, step, Pairs.FULL)
 
@@ -210,10 +216,63 @@ def test_the_batch_multiplies(step, batch):
         assert extent.count(many, FULL_ALL) == batch * extent.count(step, FULL_ALL)
 
 
-def test_domains_that_no_step_carries_are_refused():
-    for domain in (Domain.PATCHES, Domain.FRAMES, Domain.BYTES, Domain.SOURCE):
-        with pytest.raises(NotImplementedError, match=domain.value):
-            Extent(domain).count(Step(1), CAUSAL_LAST)
+def test_a_step_without_images_or_sound_runs_no_tower():
+    for domain in (Domain.PATCHES, Domain.IMAGES, Domain.FRAMES, Domain.CLIPS, Domain.SOURCE):
+        for extent in (Extent(domain), Extent(domain, Keys(KeysKind.PAIRS), joined=4, beside=1)):
+            assert extent.count(Step(1), CAUSAL_LAST) == 0
+    for kind in (KeysKind.CROSS, KeysKind.WITH_SOURCE):
+        assert Extent(keys=Keys(kind)).count(Step(7), CAUSAL_LAST) == 0
+
+
+@given(
+    images=st.integers(1, 5),
+    merges=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    batch=st.integers(1, 3),
+    size=st.integers(1, 12),
+)
+def test_units_of_an_image_one_by_one(images, merges, batch, size):
+    rows, columns = 2 * merges[0], 2 * merges[1]
+    step = Step(1, 0, batch, Media(images=images, patches=rows * columns, grid=(rows, columns)))
+
+    def count(*extent, **units):
+        return Extent(Domain.PATCHES, *extent, **units).count(step, CAUSAL_LAST)
+
+    places = list(itertools.product(range(rows), range(columns)))
+    assert count() == batch * images * len(places)
+    assert count(joined=4) == batch * images * merges[0] * merges[1]
+    assert count(Keys(KeysKind.PAIRS), beside=1) == batch * images * (len(places) + 1) ** 2
+    squares = [(row // size, column // size) for row, column in places]
+    meeting = sum(a == b for a in squares for b in squares)
+    assert count(Keys(KeysKind.SQUARES, size)) == batch * images * meeting
+
+
+@given(
+    frames=st.integers(1, 90), joined=st.sampled_from([1, 2, 4, 8]), block=st.integers(1, 13), data=st.data()
+)
+def test_frames_of_a_clip_one_by_one(frames, joined, block, data):
+    window = data.draw(st.integers(1, 13))
+    units = len(range(0, frames, joined))
+    step = Step(1, media=Media(frames=frames))
+
+    def count(choices, *keys):
+        return Extent(Domain.FRAMES, *keys, joined=joined).count(step, choices)
+
+    assert count(CAUSAL_LAST) == units
+    assert count(CAUSAL_LAST, Keys(KeysKind.PAIRS)) == units**2
+    chunks = [frame // block for frame in range(units)]
+    assert count(CAUSAL_LAST, Keys(KeysKind.SCAN_CHUNK, block)) == sum(a == b for a in chunks for b in chunks)
+    context = Keys(KeysKind.BLOCK_CONTEXT, block + window, window)
+    seen = sum(0 <= query - key < window for query in range(units) for key in range(units))
+    assert count(CAUSAL_LAST, context) == seen
+    assert count(FULL_ALL, context) == units * (block + window)
+
+
+def test_a_source_is_read_once_and_met_by_every_token():
+    media = Media(source=68)
+    first, second = Step(40, 0, 2, media), Step(60, 40, 2, media)
+    assert [Extent(Domain.SOURCE).count(step, CAUSAL_LAST) for step in (first, second)] == [2 * 68, 0]
+    assert Extent(keys=Keys(KeysKind.CROSS)).count(second, CAUSAL_LAST) == 2 * 60 * 68
+    assert Extent(keys=Keys(KeysKind.WITH_SOURCE)).count(second, CAUSAL_LAST) == 2 * 60
 
 
 # -------------------------------------------------------------------------------------------------- arrays

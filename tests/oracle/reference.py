@@ -68,14 +68,14 @@ def language_parameters(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]
 def prefill_flops(model: torch.nn.Module, prompt: int) -> int:
     """What FlopCounterMode counts in a plain forward pass over `prompt` tokens, all logits."""
     tokens = torch.arange(prompt)[None] % 7
-    return _count(lambda: model(input_ids=tokens, use_cache=False))
+    return count(lambda: model(input_ids=tokens, use_cache=False))
 
 
 def decode_flops(model: torch.nn.Module, past: int) -> int:
     """What FlopCounterMode counts in one cached decode step with `past` tokens behind it."""
     cache = fill_cache(model, past)
     token = torch.zeros(1, 1, dtype=torch.long)
-    return _count(lambda: model(input_ids=token, use_cache=True, **{_cache_argument(model): cache}))
+    return count(lambda: model(input_ids=token, use_cache=True, **{_cache_argument(model): cache}))
 
 
 def fill_cache(model: torch.nn.Module, tokens: int) -> Any:
@@ -100,7 +100,8 @@ def _empty_cache(model: torch.nn.Module) -> Any:
     return MiniMaxCache() if model.config.model_type == "minimax" else DynamicCache(config=model.config)
 
 
-def _count(run: Any) -> int:
+def count(run: Any) -> int:
+    """What FlopCounterMode counts while `run` runs."""
     with (
         torch.no_grad(),
         contextlib.redirect_stdout(io.StringIO()),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from moecalc.api.loading import load
 from moecalc.errors import EXIT_BAD_INPUT, InputError
 from moecalc.sources.hf_config import find_family, read_config
 from tests.console import ROOT
@@ -128,6 +129,77 @@ def test_more_experts_per_token_than_there_are_is_refused(name, key):
 @pytest.mark.parametrize("name", ["gemma3_text", "qwen3_next", "gpt_oss"])
 def test_wrong_lists_of_layers_are_refused(name, layer_types):
     assert "layer_types" in refused({**CONFIGS[name], "layer_types": layer_types})
+
+
+NEMOTRON = MODULES["nemotron_h"].TINY
+LFM2 = MODULES["lfm2"].TINY
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "value", "hint"),
+    [
+        ({**CONFIGS["deepseek_v3"], "n_group": 3}, "n_group", "3", "a divisor of the 8 experts"),
+        ({**NEMOTRON, "n_group": 4}, "n_group", "4", "a divisor of the 6 experts"),
+        ({**NEMOTRON, "num_hidden_layers": 7}, "num_hidden_layers", "7", "names every layer once"),
+        (
+            {
+                **NEMOTRON,
+                "layers_block_type": None,
+                "hybrid_override_pattern": "M-M*",
+                "num_hidden_layers": 5,
+            },
+            "num_hidden_layers",
+            "5",
+            "names every layer once",
+        ),
+        (
+            {**LFM2, "layer_types": None, "num_hidden_layers": 4, "full_attn_idxs": [1, 4]},
+            "full_attn_idxs",
+            "[1, 4]",
+            "from 0 to 3",
+        ),
+        (
+            {**LFM2, "layer_types": None, "num_hidden_layers": 4, "full_attn_idxs": [-1]},
+            "full_attn_idxs",
+            "[-1]",
+            "from 0 to 3",
+        ),
+        (
+            {**CONFIGS["gemma3_text"], "layer_types": "full_attention"},
+            "layer_types",
+            "'full_attention'",
+            "a list",
+        ),
+    ],
+)
+def test_what_contradicts_another_key_is_named_with_what_is_allowed(config, key, value, hint):
+    with pytest.raises(InputError) as error:
+        read_config(config)
+    assert error.value.message.startswith(f"`{key}` is {value}")
+    assert hint in error.value.hint
+
+
+def test_groups_that_the_choice_of_experts_ignores_need_not_divide():
+    config = {**CONFIGS["deepseek_v3"], "n_group": 3, "topk_method": "greedy"}
+    assert read_config(config).architecture
+
+
+def test_a_known_type_with_keys_of_a_later_release():
+    """Kimi K3 shares `kimi_linear` and has more in it: what nobody reads is named, and refused with `strict`."""
+    config = {
+        "model_type": "kimi_linear",
+        "num_hidden_layers": 4,
+        "linear_attn_config": {"kda_layers": [1, 2, 3], "full_attn_layers": [4], "gate_lora_rank": 7},
+        "attn_res_block_size": 4,
+        "expert_latent_size": 64,
+    }
+    unread = ("attn_res_block_size", "expert_latent_size", "linear_attn_config.gate_lora_rank")
+    assert set(read_config(config).unread) == set(unread)
+    (warning,) = [warning for warning in load(config).warnings if "nobody read" in warning]
+    assert all(f"`{key}`" in warning for key in unread)
+    with pytest.raises(InputError, match="keys nobody read") as error:
+        load(config, strict=True)
+    assert all(f"`{key}`" in error.value.message for key in unread)
 
 
 @pytest.mark.parametrize("value", ["yes", 1, 0, "false", [True], float("nan")], ids=repr)

@@ -4,7 +4,7 @@ from math import prod
 
 import pytest
 
-from moecalc.api.gguf import model_from_gguf
+from moecalc.api.gguf import held_against, model_from_gguf
 from moecalc.api.gguf_dialect import dialect_of
 from moecalc.api.loading import load
 from moecalc.calc import memory
@@ -14,6 +14,7 @@ from moecalc.sources.gguf_architecture import KINDS, config_from_gguf
 from moecalc.sources.headers.tensors import Header, StoredTensor
 from moecalc.sources.hf_config import find_family, read_config
 from moecalc.specs.gguf_types import BY_NAME
+from tests.sources.headers import listed
 from tests.sources.headers.gguf_read import read_listing
 from tests.sources.headers.gguf_written import laid_out, write
 
@@ -228,6 +229,16 @@ def test_a_listing_of_every_tensor_is_explained(r1_header):
     assert memory.weight_bytes(model.ledger, model.precision) == r1_header.total_bytes
     assert r1_header.total_bytes / 2**30 == pytest.approx(376.650, abs=0.0005)  # the log's "model size"
     assert model.params.active() == load("deepseek-r1").params.active()
+
+
+def test_the_release_s_config_agrees_with_a_gguf_made_of_it(r1_header):
+    """DeepSeek-R1's own config.json against a GGUF that somebody else made: no prediction module there."""
+    config = listed.config("deepseek-r1")
+    found = held_against(r1_header, config)
+    assert found.agrees
+    assert found.findings == ()
+    wrong = held_against(r1_header, {**config, "moe_intermediate_size": 1024})
+    assert {finding.kind for finding in wrong.disagreements} == {"other shape"}
 
 
 def test_llama_quantize_gives_each_listed_tensor_that_type(r1_header):

@@ -21,7 +21,11 @@ def bundles(*tensors):
 def test_every_entry_of_a_table_can_be_read(layout):
     for template, entry in layout.entries.items():
         assert entry.readings or entry.is_buffer or entry.copy_of, template
-        assert layout.spellings(entry.roles[0], entry.component) if entry.roles else True
+        assert layout.find(template) == entry
+    for role, component in {
+        (entry.roles[0], entry.component) for entry in layout.entries.values() if entry.roles
+    }:
+        assert layout.spellings(role, component)
 
 
 def test_the_forms_of_an_entry():
@@ -40,10 +44,10 @@ def test_the_forms_of_an_entry():
 @pytest.mark.parametrize(
     ("name", "template", "layer", "expert"),
     [
-        ("model.layers.12.mlp.experts.3.w1.weight", "model.layers.{}.mlp.experts.{}.w1.weight", 12, True),
-        ("h.0.attn.c_attn.weight", "h.{}.attn.c_attn.weight", 0, False),
-        ("lm_head.weight", "lm_head.weight", None, False),
-        ("model.layers.1.conv1d.weight", "model.layers.{}.conv1d.weight", 1, False),
+        ("model.layers.12.mlp.experts.3.w1.weight", "model.layers.{}.mlp.experts.{}.w1.weight", 12, 3),
+        ("h.0.attn.c_attn.weight", "h.{}.attn.c_attn.weight", 0, None),
+        ("lm_head.weight", "lm_head.weight", None, None),
+        ("model.layers.1.conv1d.weight", "model.layers.{}.conv1d.weight", 1, None),
     ],
 )
 def test_the_numbers_in_a_name(name, template, layer, expert):
@@ -72,6 +76,45 @@ def test_a_name_is_read(name, role, component):
     layout = choose([template_of(name)[0]])
     entry = layout.find(template_of(name)[0])
     assert (entry.roles[0], entry.component) == (role, component)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "experts"),
+    [
+        # LongCat stores two layers as one, whose experts are the first's
+        ("model.layers.3.self_attn.1.q_b_proj.weight", 7, None),
+        ("model.layers.3.mlps.0.up_proj.weight", 6, None),
+        ("model.layers.3.mlp.experts.5.up_proj.weight", 6, 1),
+        # Inkling 2's first layer has no query here
+        ("model.llm.attn_res.attn_queries.3", 4, None),
+        # Gemma 3n's list is not of layers
+        ("model.altup_projections.1.weight", None, None),
+        ("model.layers.3.mlp.experts.5.up_proj.weight", 3, 1),
+    ],
+)
+def test_the_layer_that_a_name_means(name, layer, experts):
+    others = {
+        6: "model.layers.0.mlps.0.down_proj.weight",
+        7: "model.layers.0.mlps.0.down_proj.weight",
+        4: "model.llm.embed.weight",
+    }
+    tensors = [(name, "BF16", (2, 2)), (others.get(layer, "model.norm.weight"), "BF16", (2, 2))]
+    part = next(part for part in lift(header(*tensors)).parts if part.template == template_of(name)[0])
+    assert (part.layer, part.experts) == (layer, experts)
+
+
+def test_a_prediction_module_apart_makes_no_layer_one():
+    """DeepSeek-V4's `mtp.0` is no word on `layers.0`; V3 stores its module as a layer behind the last."""
+    names = ("layers.0.attn.wq_a.weight", "mtp.0.e_proj.weight", "mtp.0.attn.wq_a.weight")
+    apart = [part.component for part in lift(header(*((n, "BF16", (2, 2)) for n in names))).parts]
+    assert apart == [Component.LANGUAGE, Component.MTP, Component.MTP]
+    names = (
+        "model.layers.0.mlp.up_proj.weight",
+        "model.layers.1.eh_proj.weight",
+        "model.layers.1.mlp.up_proj.weight",
+    )
+    behind = [part.component for part in lift(header(*((n, "BF16", (2, 2)) for n in names))).parts]
+    assert behind == [Component.LANGUAGE, Component.MTP, Component.MTP]
 
 
 def test_a_tower_is_known_by_the_beginning_of_its_names():
@@ -112,6 +155,8 @@ def test_an_unknown_name_is_nobody_s():
         ({"weight_packed": ("I32", (128, 32)), "weight_scale": ("BF16", (128, 2))}, None, None),
         ({"weight_packed": ("U8", (128, 128)), "weight_scale": ("F8_E4M3", (128, 16))}, None, (128, 256)),
         ({"weight": ("U8", (128, 128)), "weight_scale": ("F8_E4M3", (128, 16))}, None, (128, 256)),
+        ({"weight": ("I8", (128, 128)), "scale": ("F8_E8M0", (128, 8))}, None, (128, 256)),
+        ({"weight": ("I8", (128, 256)), "weight_scale": ("F32", (128, 1))}, None, (128, 256)),
         ({"weight": ("F8_E4M3", (128, 256)), "weight_scale_inv": ("F32", (1, 2))}, None, (128, 256)),
         (
             {"weight": ("U32", (128, 32)), "scales": ("F16", (128, 4)), "biases": ("F16", (128, 4))},
@@ -123,7 +168,7 @@ def test_an_unknown_name_is_nobody_s():
 )
 def test_packed_values_are_counted_singly(stored, bits, shape):
     (made,) = bundles(*[(f"model.layers.0.mlp.up_proj.{name}", *rest) for name, rest in stored.items()])
-    assert made.entry.roles == (Role.FFN_UP,)
+    assert made.entry.roles[0] is Role.FFN_UP
     assert made.shape(bits) == shape
     if shape is not None or "weight.absmax" in stored:
         assert made.elements(bits) == 128 * 256

@@ -6,6 +6,7 @@ element or leaves scales out; which of the two a page does is said beside each n
 
 import pytest
 
+from moecalc.errors import InputError
 from moecalc.ir.roles import Component
 from moecalc.ir.rows import Kind
 from moecalc.sources.hf_config import read_config
@@ -634,7 +635,6 @@ def test_mlx_to_the_byte(config, block, tower, total):
         ({"quant_method": "gptq", "bits": 4, "dynamic": {"-:.*": {}}}, "dynamic"),
         ({"quant_method": "bitsandbytes"}, "load_in_4bit"),
         ({"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "int4"}, "int4"),
-        ({"quant_method": "fp8", "weight_block_size": [128]}, "weight_block_size"),
         ({"quant_method": "modelopt", "quant_algo": "W4A8_AWQ"}, "W4A8_AWQ"),
         ({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION"}, "quantized_layers"),
         (modelopt([], "MIXED_PRECISION", quantized_layers={"a": {"quant_algo": "W4A8_AWQ"}}), "W4A8_AWQ"),
@@ -656,11 +656,8 @@ def test_a_method_that_is_not_modelled_is_named(block, named):
 @pytest.mark.parametrize(
     "block",
     [
-        {"quant_method": "awq", "bits": [4], "group_size": 128},
-        {"quant_method": "gptq", "bits": {"a": 4}},
         {"quant_method": "compressed-tensors", "config_groups": {"group_0": [1]}},
         {"quant_method": "compressed-tensors", "config_groups": {"group_0": {"weights": 8}}},
-        compressed({**INT4, "group_size": -1}, "pack-quantized", []),
     ],
 )
 def test_an_impossible_block_is_not_followed(block):
@@ -669,11 +666,74 @@ def test_an_impossible_block_is_not_followed(block):
     assert len(read.warnings) == 1
 
 
+AWQ, GPTQ = {"quant_method": "awq", "bits": 4}, {"quant_method": "gptq", "bits": 4}
+FLOAT8 = {"num_bits": 8, "type": "float", "strategy": "block"}
+
+
+@pytest.mark.parametrize(
+    ("block", "key", "value", "allowed"),
+    [
+        ({**AWQ, "group_size": 0}, "group_size", "0", "an integer of at least 1, or -1 for a whole row"),
+        ({**AWQ, "group_size": -7}, "group_size", "-7", "an integer of at least 1, or -1 for a whole row"),
+        ({**AWQ, "group_size": "128"}, "group_size", "'128'", "an integer"),
+        ({**AWQ, "group_size": True}, "group_size", "True", "an integer"),
+        ({**AWQ, "q_group_size": 1.5}, "q_group_size", "1.5", "an integer"),
+        ({**AWQ, "bits": [4]}, "bits", "[4]", "an integer"),
+        ({**AWQ, "modules_to_not_convert": "gate"}, "modules_to_not_convert", "'gate'", "a list"),
+        ({**AWQ, "modules_to_not_convert": [7]}, "modules_to_not_convert", "[7]", "a list"),
+        ({**GPTQ, "bits": "4"}, "bits", "'4'", "an integer"),
+        ({**GPTQ, "bits": None}, "bits", "None", "an integer"),
+        ({**GPTQ, "bits": {"a": 4}}, "bits", "{'a': 4}", "an integer"),
+        ({**GPTQ, "group_size": 0}, "group_size", "0", "an integer of at least 1"),
+        ({**GPTQ, "modules_in_block_to_quantize": "q"}, "modules_in_block_to_quantize", "'q'", "a list"),
+        ({**BLOCK_FP8, "weight_block_size": [128]}, "weight_block_size", "[128]", "two integers"),
+        ({**BLOCK_FP8, "weight_block_size": [0, 128]}, "weight_block_size", "[0, 128]", "two integers"),
+        ({**BLOCK_FP8, "modules_to_not_convert": {}}, "modules_to_not_convert", "{}", "a list"),
+        ({"load_in_4bit": True, "llm_int8_skip_modules": "x"}, "llm_int8_skip_modules", "'x'", "a list"),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": "yes"}, "load_in_4bit", "'yes'", "true or false"),
+        ({"quant_method": 5}, "quant_method", "5", "a word"),
+        (modelopt("lm_head"), "ignore", "'lm_head'", "a list"),
+        (modelopt([], "MIXED_PRECISION", quantized_layers=[1]), "quantized_layers", "[1]", "a mapping"),
+        ({"group_size": 0, "bits": 4}, "group_size", "0", "an integer of at least 1"),
+        ({"group_size": 64, "bits": "4"}, "bits", "'4'", "an integer"),
+        (compressed({**INT4, "group_size": -1}, "pack-quantized", []), "group_size", "-1", "at least 1"),
+        (compressed({**INT4, "group_size": None}, "pack-quantized", []), "group_size", "None", "at least 1"),
+        (compressed({**INT4, "num_bits": "4"}, "pack-quantized", []), "num_bits", "'4'", "an integer"),
+        (compressed(INT4, "pack-quantized", "lm_head"), "ignore", "'lm_head'", "a list"),
+        (compressed(INT4, "pack-quantized", ["re:("]), "ignore", "'re:('", "regular expression"),
+        (
+            compressed({**FLOAT8, "block_structure": []}, "float-quantized", []),
+            "block_structure",
+            "[]",
+            "two integers",
+        ),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_allowed(block, key, value, allowed):
+    with pytest.raises(InputError) as caught:
+        reading(QWEN3, block)
+    assert f"{key}`" in caught.value.message
+    assert value in caught.value.message
+    assert allowed in caught.value.message + caught.value.hint
+
+
+def test_a_null_is_a_key_that_is_absent():
+    assert reading(QWEN3, {**AWQ, "group_size": None, "modules_to_not_convert": None}).precision.label == (
+        "bf16, attention/ffn awq-int4-g128"
+    )
+
+
 def test_a_broken_expression_names_nothing():
-    read = reading(QWEN3, compressed(INT4, "pack-quantized", ["lm_head", "re:("]))
-    assert read.precision.label == "bf16, attention/ffn w4a16-g128"
+    """transformers' lists are no expressions by their word: what cannot be one still names a module's end."""
     read = reading(QWEN3, {**BLOCK_FP8, "modules_to_not_convert": ["(", "*"]})
     assert read.precision.label == "bf16, attention/ffn fp8-block128"
+
+
+@pytest.mark.parametrize("expression", ["(a+)+$", "((a+))+x", "(.*)*", "(a*b?){3}"])
+def test_an_expression_that_could_take_for_ever_is_refused(expression):
+    weights = {"num_bits": 8, "type": "float", "strategy": "channel", "symmetric": True, "dynamic": False}
+    with pytest.raises(InputError, match="take for ever"):
+        reading(QWEN3, compressed(weights, "float-quantized", [f"re:{expression}"], TOKENS))
 
 
 def test_no_block_is_no_warning():

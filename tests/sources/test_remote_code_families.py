@@ -162,9 +162,22 @@ HUNYUAN_LARGE = {
     "tie_word_embeddings": True,
 }
 
-# Hub metadata of deepseek-ai/deepseek-moe-16b-chat, Snowflake/snowflake-arctic-instruct, inclusionAI/Ling-lite,
-# inclusionAI/Ling-mini-2.0, inclusionAI/Ling-flash-2.0 and inclusionAI/Ling-1T.
+QWEN_1_8B = {
+    "model_type": "qwen",
+    "vocab_size": 151936,
+    "hidden_size": 2048,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "kv_channels": 128,
+    "no_bias": True,
+    "tie_word_embeddings": False,
+}
+
+# Hub metadata of Qwen/Qwen-1_8B, deepseek-ai/deepseek-moe-16b-chat, Snowflake/snowflake-arctic-instruct,
+# inclusionAI/Ling-lite, inclusionAI/Ling-mini-2.0, inclusionAI/Ling-flash-2.0 and inclusionAI/Ling-1T.
 HUB_TOTALS = [
+    pytest.param(QWEN_1_8B, 1_836_828_672, id="qwen-1.8b"),
     pytest.param(DEEPSEEK_MOE_16B, 16_375_728_128, id="deepseek-moe-16b"),
     pytest.param(ARCTIC, 478_584_608_768, id="arctic"),
     pytest.param(LING_LITE, 16_801_974_272, id="ling-lite"),
@@ -231,6 +244,7 @@ def test_arctic_without_the_residual_feed_forward_is_smaller_by_it() -> None:
 @pytest.mark.parametrize(
     "config",
     [
+        pytest.param(QWEN_1_8B | {"intermediate_size": 11007}, id="an-odd-number-of-both-halves"),
         pytest.param(DEEPSEEK_MOE_16B | {"moe_layer_freq": 2}, id="experts-in-every-other-layer"),
         pytest.param(HUNYUAN_LARGE | {"num_experts": 1}, id="dense-hunyuan"),
         pytest.param({k: v for k, v in LING_LITE.items() if k != "use_bias"}, id="ling-without-use-bias"),

@@ -375,3 +375,13 @@ def test_an_unknown_key_is_refused():
     with pytest.raises(InputError, match="bandwith") as caught:
         strict_yaml.decode(strict_yaml.parse(text, "x.yaml"), Accelerator)
     assert caught.value.where == "x.yaml:5"
+
+
+def test_the_accelerators_with_a_price_are_found_without_parsing_the_others():
+    assert hardware.priced_accelerators() == [device for device in hardware.accelerators() if device.prices]
+
+
+def test_a_name_is_found_without_an_error_for_a_text_that_is_none():
+    assert hardware.find_name("NVIDIA H100 SXM") == "h100-sxm"
+    assert hardware.find_name("4090") == "rtx-4090"
+    assert hardware.find_name("int4 on") is None

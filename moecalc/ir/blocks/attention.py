@@ -34,6 +34,8 @@ class GQA(Block, frozen=True, kw_only=True, tag="gqa"):
     """Sliding window: a token sees this many tokens, itself included."""
     window_masked: bool = False
     """The reference keeps every token and masks those outside the window (GPT-Neo), instead of dropping them."""
+    square: Size | None = None
+    """In a tower: patches see only those of their own square of this many on a side (Qwen2.5-VL)."""
     chunk: Size | None = None
     """Chunked attention (Llama 4): a token sees only its own chunk of this many."""
     qkv_bias: bool = False
@@ -82,7 +84,8 @@ class GQA(Block, frozen=True, kw_only=True, tag="gqa"):
             self.heads % self.kv_heads == 0,
             f"`kv_heads` {self.kv_heads} does not divide `heads` {self.heads}",
         )
-        require(not (self.window and self.chunk), "`window` and `chunk` exclude each other")
+        limits = [name for name in ("window", "chunk", "square") if getattr(self, name)]
+        require(len(limits) < 2, f"{' and '.join(f'`{name}`' for name in limits)} exclude each other")
         require(not (self.window and self.dynamic_mask), "`window` and `dynamic_mask` exclude each other")
 
     def lower(self, site: Site) -> Iterator[Row]:
@@ -169,6 +172,8 @@ class GQA(Block, frozen=True, kw_only=True, tag="gqa"):
         if self.window:
             kind = KeysKind.WINDOW_MASKED if self.window_masked else KeysKind.WINDOW
             return Keys(kind, self.window)
+        if self.square:
+            return Keys(KeysKind.SQUARES, self.square)
         return Keys(KeysKind.CHUNK, self.chunk) if self.chunk else ALL_PAIRS
 
     def _slots(self) -> Slots:

@@ -27,18 +27,19 @@ class AttentionResidual(Block, frozen=True, kw_only=True):
 
     def lower_layer(self, queries: int, site: Site) -> Iterator[Row]:
         """Before the mixer `queries` mixes (none in layer 0, which has one state only), before the feed-forward one."""
-        block, behind_first = self.block_size, [index for index in site.indices if index > 0]
+        block, behind_first = self.block_size, tuple(index for index in site.indices if index > 0)
         if behind_first:
             states = sum(-(-index // block) + 1 for index in behind_first)
-            yield from self._attend(queries, states, len(behind_first), site)
-        yield from self._attend(1, sum(index // block + 2 for index in site.indices), len(site.indices), site)
+            yield from self._attend(queries, states, behind_first, site)
+        yield from self._attend(1, sum(index // block + 2 for index in site.indices), site.indices, site)
 
     def lower_final(self, layers: int, site: Site) -> Iterator[Row]:
         """The mix that the final norm reads."""
-        yield from self._attend(1, -(-layers // self.block_size) + 1, 1, site)
+        yield from self._attend(1, -(-layers // self.block_size) + 1, (), site)
 
-    def _attend(self, queries: int, states: int, layers: int, site: Site) -> Iterator[Row]:
-        here, asked = msgspec.structs.replace(site, layers=layers), Dim("queries", queries)
+    def _attend(self, queries: int, states: int, indices: tuple[int, ...], site: Site) -> Iterator[Row]:
+        here = msgspec.structs.replace(site, layers=len(indices) or 1, indices=indices)
+        asked = Dim("queries", queries)
         yield here.vector(Role.RESIDUAL_MIX, axis(asked), site.hidden_axis)
         # The number of states differs by layer: one operation for all of them together.
         together = msgspec.structs.replace(site, layers=1)

@@ -33,8 +33,9 @@ def norm_rows(norm: Norm, role: Role, site: Site, *axes: Axis) -> Iterator[Row]:
     """The parameters of one norm over each of the axes."""
     vectors = {"rms": 1, "layer": 2, "layer_no_bias": 1, "unweighted": 0}[norm]
     for side in axes:
-        for _ in range(vectors):
-            yield site.vector(role, side)
+        for number in range(vectors):
+            vector = site.vector(role, side)
+            yield msgspec.structs.replace(vector, norm_bias=True) if number else vector
 
 
 def require(condition: Any, message: str) -> None:

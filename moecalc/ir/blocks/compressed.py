@@ -16,6 +16,9 @@ from moecalc.ir.rows import Row, Slots, SlotsKind
 from moecalc.ir.site import Site, per_pair
 from moecalc.ir.step import Keys, KeysKind
 
+_FLOAT = "fp32"
+"""How the one architecture with these blocks stores sinks and position biases (header of DeepSeek-V4-Pro)."""
+
 
 class CompressedAttention(Block, frozen=True, kw_only=True, tag="compressed"):
     """Multi-query attention over a window, plus compressed entries where `rate` is given."""
@@ -44,7 +47,7 @@ class CompressedAttention(Block, frozen=True, kw_only=True, tag="compressed"):
         yield from site.linear(Role.ATTENTION_Q_B, axis(heads, head_dim), rank)
         yield from site.linear(Role.ATTENTION_KV_A, axis(head_dim), site.hidden_axis)
         yield from norm_rows(self.latent_norm, Role.ATTENTION_LATENT_NORM, site, axis(head_dim))
-        yield site.vector(Role.ATTENTION_SINKS, axis(heads))
+        yield site.vector(Role.ATTENTION_SINKS, axis(heads), stored_as=_FLOAT)
         yield from self._attend(Keys(KeysKind.WINDOW, self.window), heads, head_dim, site)
         # One tensor is key and value at once; transformers 5.23 stores it twice where the window is all there is.
         yield site.state(
@@ -81,7 +84,7 @@ class CompressedAttention(Block, frozen=True, kw_only=True, tag="compressed"):
         side = axis(Dim("series", series), width)
         yield from site.linear(Role.COMPRESSOR_KV, side, site.hidden_axis)
         yield from site.linear(Role.COMPRESSOR_GATE, side, site.hidden_axis)
-        yield site.vector(Role.COMPRESSOR_POSITION, axis(Dim("rate", rate)), side)
+        yield site.vector(Role.COMPRESSOR_POSITION, axis(Dim("rate", rate)), side, stored_as=_FLOAT)
         yield from norm_rows(self.latent_norm, Role.COMPRESSOR_NORM, site, axis(width))
         read = Slots(SlotsKind.BLOCKS, rate, top_k) if top_k is not None else None
         yield site.state(Role.COMPRESSOR_STATE, width, slots=Slots(SlotsKind.BLOCKS, rate), read=read)

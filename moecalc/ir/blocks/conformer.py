@@ -13,11 +13,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from moecalc.ir.blocks.base import Block, Count, Norm, Size, norm_rows
+from moecalc.ir.blocks.base import Block, Count, Norm, Size, norm_rows, require
+from moecalc.ir.blocks.units import ONCE, in_units
 from moecalc.ir.dims import Axis, Dim, axis
 from moecalc.ir.roles import Role
-from moecalc.ir.rows import Row
-from moecalc.ir.site import Site
+from moecalc.ir.rows import Op, Row
+from moecalc.ir.site import Site, per_pair
+from moecalc.ir.step import ALL_PAIRS, Keys, KeysKind
 
 
 class Subsampling(Block, frozen=True, kw_only=True, tag="subsampling"):
@@ -28,32 +30,37 @@ class Subsampling(Block, frozen=True, kw_only=True, tag="subsampling"):
     kernel: Size = 3
     separable: bool = False
     """From the second on, a depthwise convolution and a pointwise matrix."""
-    frequencies: Size
-    """Frequency bins that are left; the matrix reads them for every channel."""
+    input_frequencies: Size
+    """Frequency bins of an input frame. Each convolution halves them, and the frames, rounded up."""
     hidden_size: Size
     bias: bool = False
     norm: Norm | None = None
     """Over the channels, behind each convolution."""
 
     def lower(self, site: Site) -> Iterator[Row]:
-        """The convolutions, their norms, the matrix."""
+        """The convolutions, their norms, the matrix, which reads the bins that are left for every channel.
+
+        A convolution runs for every second frame, and there for every second bin that reaches it.
+        """
         kernel = Dim("kernel", self.kernel), Dim("kernel", self.kernel)
         bias = Role.TOWER_PATCHES if self.bias else None
-        before = 1
+        before, frames, bins = 1, 1, Dim("frequencies", self.input_frequencies)
         for channels in self.channels:
+            frames, bins = 2 * frames, Dim("frequencies", -(-int(bins.size) // 2))
             out = axis(Dim("channels", channels))
             if self.separable and before > 1:
-                yield from site.linear(Role.TOWER_PATCHES, out, axis(*kernel), bias=bias)
-                yield from site.linear(Role.TOWER_PATCHES, out, axis(Dim("in", before)), bias=bias)
+                inputs = [axis(*kernel), axis(Dim("in", before))]
             else:
-                yield from site.linear(Role.TOWER_PATCHES, out, axis(Dim("in", before), *kernel), bias=bias)
+                inputs = [axis(Dim("in", before), *kernel)]
+            for into in inputs:
+                rows = site.linear(Role.TOWER_PATCHES, out, into, bias=bias)
+                for row in in_units(rows, joined=frames):
+                    yield msgspec.structs.replace(row, dims=(*row.dims, bins)) if isinstance(row, Op) else row
             if self.norm:
                 yield from norm_rows(self.norm, Role.TOWER_PATCHES, site, out)
             before = channels
-        into = axis(Dim("channels", before), Dim("frequencies", self.frequencies))
-        yield from site.linear(
-            Role.TOWER_PATCHES, axis(Dim("hidden_size", self.hidden_size)), into, bias=bias
-        )
+        wide, left = axis(Dim("hidden_size", self.hidden_size)), axis(Dim("channels", before), bins)
+        yield from in_units(site.linear(Role.TOWER_PATCHES, wide, left, bias=bias), joined=frames)
 
 
 class Conformer(Block, frozen=True, kw_only=True, tag="conformer"):
@@ -80,9 +87,24 @@ class Conformer(Block, frozen=True, kw_only=True, tag="conformer"):
     """Rows of one table of relative positions, a bias for each head, which all layers share (Phi)."""
     clipped_linears: bool = False
     """Every matrix but those of positions stores the bounds of its input and output: 4 numbers, no parameters."""
+    joined: Size
+    """Input frames that one of its frames stands for."""
+    segment: Size | None = None
+    """Longer sound is cut into segments of this many frames, each of which sees itself only (Phi)."""
+    block: Size | None = None
+    """Queries are taken in blocks of this many frames, and score the frames that any of them may see (Gemma)."""
+    window: Size | None = None
+    """With `block`: a frame sees this many, itself included."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.block) == bool(self.window), "`block` and `window` go together")
+        require(not (self.block and self.segment), "`block` and `segment` exclude each other")
 
     def lower(self, site: Site) -> Iterator[Row]:
         """The rows of all layers."""
+        yield from in_units(self._rows(site), joined=self.joined)
+
+    def _rows(self, site: Site) -> Iterator[Row]:
         here = msgspec.structs.replace(site, hidden=Dim("hidden_size", self.hidden_size), layers=self.layers)
         wide, inner = here.hidden_axis, axis(Dim("intermediate_size", self.intermediate_size))
         heads = Dim("heads", self.heads)
@@ -99,13 +121,29 @@ class Conformer(Block, frozen=True, kw_only=True, tag="conformer"):
             yield from here.linear(Role.FFN_DOWN, wide, inner, bias=ffn)
         for role in (Role.ATTENTION_Q, Role.ATTENTION_K, Role.ATTENTION_V, Role.ATTENTION_O):
             yield from here.linear(role, wide, wide, bias=attention)
+        keys, head_dim = self._keys(), Dim("head_dim", self.hidden_size // self.heads)
+        for role in (Role.ATTENTION_SCORES, Role.ATTENTION_MIX):
+            yield here.op(role, heads, head_dim, extent=per_pair(keys))
         if self.relative_projection:
-            yield from here.linear(Role.ATTENTION_RELATIVE, wide, wide)
+            # Every distance within half of what a block scores is projected once, and met by every query.
+            distances = Dim("distances", keys.size // 2 + 1)
+            projected = here.linear(Role.ATTENTION_RELATIVE, wide, wide, extent=ONCE)
+            yield from (
+                msgspec.structs.replace(row, dims=(*row.dims, distances)) if isinstance(row, Op) else row
+                for row in projected
+            )
+            yield here.op(Role.ATTENTION_RELATIVE, heads, head_dim, distances)
             yield here.vector(Role.ATTENTION_OTHER, axis(Dim("head_dim", self.hidden_size // self.heads)))
         yield from self._convolution(here, wide)
         if self.clipped_linears:
             matrices = 2 * (2 + self.gated) + 4 + 1 + self.pointwise_convs
             yield here.buffer(Role.TOWER_OTHER, axis(Dim("matrices", matrices), Dim("bounds", 4)))
+
+    def _keys(self) -> Keys:
+        if self.block is not None and self.window is not None:
+            # The window of a block's first query, and the rest of the block.
+            return Keys(KeysKind.BLOCK_CONTEXT, self.block + self.window, self.window)
+        return ALL_PAIRS if self.segment is None else Keys(KeysKind.SCAN_CHUNK, self.segment)
 
     def _convolution(self, here: Site, wide: Axis) -> Iterator[Row]:
         bias = Role.TOWER_OTHER if self.bias else None

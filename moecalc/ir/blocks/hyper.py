@@ -34,8 +34,9 @@ class HyperConnections(Block, frozen=True, kw_only=True):
             yield from site.linear(
                 Role.RESIDUAL_MIX, coefficients, axis(streams, site.hidden), stored_as=self.stored_as
             )
-            yield site.vector(Role.RESIDUAL_SCALE, coefficients)
-            yield site.vector(Role.RESIDUAL_SCALE, axis(Dim("pre_post_mix", 3 if self.mix else 2)))
+            yield site.vector(Role.RESIDUAL_SCALE, coefficients, stored_as=self.stored_as)
+            scales = axis(Dim("pre_post_mix", 3 if self.mix else 2))
+            yield site.vector(Role.RESIDUAL_SCALE, scales, stored_as=self.stored_as)
             if self.mix:
                 yield site.op(Role.RESIDUAL_MIX, streams, streams, site.hidden)
 
@@ -47,8 +48,8 @@ class HyperConnections(Block, frozen=True, kw_only=True):
         streams = axis(Dim("streams", self.streams))
         into = axis(Dim("streams", self.streams), site.hidden)
         yield from site.linear(Role.RESIDUAL_MIX, streams, into, stored_as=self.stored_as)
-        yield site.vector(Role.RESIDUAL_SCALE, streams)
-        yield site.vector(Role.RESIDUAL_SCALE, axis(Dim("scale", 1)))
+        yield site.vector(Role.RESIDUAL_SCALE, streams, stored_as=self.stored_as)
+        yield site.vector(Role.RESIDUAL_SCALE, axis(Dim("scale", 1)), stored_as=self.stored_as)
 
     def _gate(self, rank: int, site: Site) -> Iterator[Row]:
         side, inner = axis(Dim("streams", self.streams), site.hidden), axis(Dim("hc_lowrank", rank))

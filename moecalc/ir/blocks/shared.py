@@ -35,10 +35,15 @@ class SharedBlocks(Block, frozen=True, kw_only=True):
 
     def lower(self, site: Site) -> Iterator[Row]:
         """The stored blocks with their applications, then each layer's projection and adapters."""
-        uses = Counter(Counter(layer % self.copies for layer in range(site.layers)).values())
-        for applications, copies in uses.items():
+        uses = Counter(layer % self.copies for layer in range(site.layers))
+        for applications, copies in Counter(uses.values()).items():
+            indices = tuple(
+                index for layer, index in enumerate(site.indices) if uses[layer % self.copies] == applications
+            )
             yield from self._lower_copies(
-                msgspec.structs.replace(site, layers=copies, applications=applications * site.applications)
+                msgspec.structs.replace(
+                    site, layers=copies, applications=applications * site.applications, indices=indices
+                )
             )
         yield from site.linear(Role.RECURRENT_PROJECTION, site.hidden_axis, site.hidden_axis)
         if self.attention_adapter_rank is not None:

@@ -30,8 +30,9 @@ from moecalc.ir.blocks.shared import SharedBlocks
 from moecalc.ir.blocks.short_conv import ShortConv
 from moecalc.ir.dims import Dim, axis
 from moecalc.ir.roles import Role
-from moecalc.ir.rows import Row, Weight
+from moecalc.ir.rows import Op, Row, Slots, SlotsKind, State
 from moecalc.ir.site import Site
+from moecalc.ir.step import Domain, Extent, Keys, KeysKind
 
 Mixer = (
     GQA
@@ -95,10 +96,7 @@ class Layer(Block, frozen=True, kw_only=True):
     gates: bool = False
     """A learned number that gates each sublayer (Llama 3.2's vision models)."""
     cross_attention: bool = False
-    """The keys and values are an image's, and without one the layer is skipped (Llama 3.2's vision models).
-
-    No step carries an image yet, so only the layer's weights stand in the ledger.
-    """
+    """The keys and values are an image's, and without one the layer is skipped (Llama 3.2's vision models)."""
 
     def __post_init__(self) -> None:
         require(self.mixer or self.ffn, "a layer needs a `mixer`, an `ffn` or both")
@@ -114,8 +112,7 @@ class Layer(Block, frozen=True, kw_only=True):
     def lower(self, site: Site) -> Iterator[Row]:
         """Norms, mixer, feed-forwards."""
         for row in self._rows(site):
-            if isinstance(row, Weight) or not self.cross_attention:
-                yield row
+            yield crossing(row) if self.cross_attention else row
 
     def _rows(self, site: Site) -> Iterator[Row]:
         per_sublayer = {"pre": 1, "post": 1, "sandwich": 2}.get(self.norm_placement, 0)
@@ -157,6 +154,21 @@ class Layer(Block, frozen=True, kw_only=True):
             yield from self.ngram.lower(site)
         if self.scalar:
             yield site.buffer(Role.RESIDUAL_SCALE, axis(Dim("layer_scalar", 1)))
+
+
+def crossing(row: Row) -> Row:
+    """A row of a layer that reads a source: its keys and values are made once, and all else waits for a source."""
+    if isinstance(row, Op):
+        if row.role in (Role.ATTENTION_K, Role.ATTENTION_V):
+            extent = Extent(Domain.SOURCE)
+        elif row.role in (Role.ATTENTION_SCORES, Role.ATTENTION_MIX):
+            extent = Extent(keys=Keys(KeysKind.CROSS))
+        else:
+            extent = Extent(keys=Keys(KeysKind.WITH_SOURCE))
+        return msgspec.structs.replace(row, extent=extent)
+    if isinstance(row, State):
+        return msgspec.structs.replace(row, slots=Slots(SlotsKind.SOURCE))
+    return row
 
 
 class Stack(Block, frozen=True, kw_only=True):

@@ -18,10 +18,11 @@ from moecalc.ir.blocks.base import Block, Count, Norm, Size, norm_rows, require
 from moecalc.ir.blocks.conformer import Conformer, FeatureNorm, Subsampling
 from moecalc.ir.blocks.ffn import Gated
 from moecalc.ir.blocks.stack import Stack
+from moecalc.ir.blocks.units import ONCE, in_units
 from moecalc.ir.dims import Dim, axis
 from moecalc.ir.roles import Component, Role
 from moecalc.ir.rows import Access, Op, Row, State
-from moecalc.ir.site import Site
+from moecalc.ir.site import TOKENS, Site
 from moecalc.ir.step import Domain
 
 
@@ -50,14 +51,20 @@ class PoolingHead(Block, frozen=True, kw_only=True):
     intermediate_size: Size
 
     def lower(self, site: Site) -> Iterator[Row]:
-        """The query, four projections [d, d], the norm, up [i, d] and down [d, i], all with biases."""
+        """The query, four projections [d, d], the norm, up [i, d] and down [d, i], all with biases.
+
+        One query: keys, values, scores and mix run for each patch, everything else once for an image.
+        """
         wide, inner = site.hidden_axis, axis(Dim("intermediate_size", self.intermediate_size))
-        yield site.vector(Role.TOWER_OTHER, wide)
-        for _ in ("q", "k", "v", "o"):
-            yield from site.linear(Role.TOWER_OTHER, wide, wide, bias=Role.TOWER_OTHER)
-        yield from norm_rows("layer", Role.TOWER_OTHER, site, wide)
-        yield from site.linear(Role.TOWER_OTHER, inner, wide, bias=Role.TOWER_OTHER)
-        yield from site.linear(Role.TOWER_OTHER, wide, inner, bias=Role.TOWER_OTHER)
+        role = Role.TOWER_OTHER
+        yield site.vector(role, wide)
+        for extent in (ONCE, TOKENS, TOKENS, ONCE):  # query, key, value, output
+            yield from site.linear(role, wide, wide, bias=role, extent=extent)
+        for role_of_pair in (Role.ATTENTION_SCORES, Role.ATTENTION_MIX):
+            yield site.op(role_of_pair, site.hidden)
+        yield from norm_rows("layer", role, site, wide)
+        yield from site.linear(role, inner, wide, bias=role, extent=ONCE)
+        yield from site.linear(role, wide, inner, bias=role, extent=ONCE)
 
 
 class Tiles(Block, frozen=True, kw_only=True):
@@ -84,8 +91,12 @@ class VisionTransformer(Block, frozen=True, kw_only=True, tag="vision_transforme
     patches: Patches
     positions: Count = 0
     """Rows of learned position tables; rotary and fixed positions store none."""
+    grid: tuple[Size, Size] | None = None
+    """Rows and columns of patches, where images have one size: whoever gives no other is taken to mean it."""
     class_tokens: Count = 0
     """Learned vectors that stand beside the patches."""
+    mask_token: bool = False
+    """A learned vector that stands for a masked patch in training (InternVL)."""
     input_norm: Norm | None = None
     stack: Stack
     global_stack: Stack | None = None
@@ -97,12 +108,24 @@ class VisionTransformer(Block, frozen=True, kw_only=True, tag="vision_transforme
     clipped_linears: bool = False
     """Every matrix of a layer stores the bounds of its input and output: 4 numbers, no parameters (Gemma 4)."""
 
+    @property
+    def beside(self) -> int:
+        """Vectors of an image that run through the layers beside its patches: each tile has class tokens of its own."""
+        return self.class_tokens * (self.tiles.tiles if self.tiles else 1)
+
+    @property
+    def patches_per_image(self) -> int | None:
+        """Patches of an image, in all its tiles, where images have one size."""
+        if self.grid is None:
+            return None
+        return self.grid[0] * self.grid[1] * (self.tiles.tiles if self.tiles else 1)
+
     def lower(self, site: Site) -> Iterator[Row]:
         """The rows in the order the tower runs."""
         here = msgspec.structs.replace(site, hidden=Dim("hidden_size", self.hidden_size))
         wide = here.hidden_axis
         yield from self.patches.lower(here)
-        for _ in range(self.class_tokens):
+        for _ in range(self.class_tokens + self.mask_token):
             yield here.vector(Role.TOWER_OTHER, wide)
         if self.positions:
             table = axis(Dim("positions", self.positions)), wide
@@ -111,11 +134,11 @@ class VisionTransformer(Block, frozen=True, kw_only=True, tag="vision_transforme
             yield from self.tiles.lower_for(self.positions, here)
         if self.input_norm:
             yield from norm_rows(self.input_norm, Role.NORM, here, wide)
-        yield from self.stack.lower(here)
+        yield from in_units(self.stack.lower(here), beside=self.beside)
         if self.global_stack is not None:
-            yield from self.global_stack.lower(here)
+            yield from in_units(self.global_stack.lower(here), beside=self.beside)
         if self.pooling_head is not None:
-            yield from self.pooling_head.lower(here)
+            yield from in_units(self.pooling_head.lower(here), beside=self.beside)
         if self.output_scale:
             for _ in ("scale", "bias"):
                 yield here.buffer(Role.TOWER_OTHER, wide)
@@ -139,6 +162,12 @@ class Projector(Block, frozen=True, kw_only=True, tag="projector"):
     """A gated feed-forward of this size at the output's width (GLM-4V)."""
     copies: Size = 1
     """Projectors of the same shape, one for each layer that is read (Qwen3-VL's DeepStack)."""
+    alternatives: Size = 1
+    """Projectors of the same shape of which one runs (Phi-4-multimodal: sound alone, sound with images)."""
+    joined: Size = 1
+    """Patches (or frames) that one run reads or stands for: merged, shuffled or averaged before."""
+    beside: Annotated[int, Meta(ge=-(2**40), le=2**40)] = 0
+    """Runs for each image beside those: class tokens that are projected too, or below 0 what is dropped first."""
 
     def __post_init__(self) -> None:
         require(
@@ -148,7 +177,12 @@ class Projector(Block, frozen=True, kw_only=True, tag="projector"):
     def lower(self, site: Site) -> Iterator[Row]:
         """Norm, matrices, norm, feed-forward."""
         last = Dim("out", self.sizes[-1])
-        here = msgspec.structs.replace(site, hidden=last, layers=self.copies)
+        here = msgspec.structs.replace(site, hidden=last, layers=self.copies * self.alternatives)
+        for row in in_units(self._rows(here), joined=self.joined, beside=self.beside):
+            yield msgspec.structs.replace(row, layers=self.copies) if isinstance(row, Op) else row
+
+    def _rows(self, here: Site) -> Iterator[Row]:
+        last = here.hidden
         first = axis(Dim("in", self.input_norm_size or self.sizes[0]))
         bias = Role.TOWER_PROJECTOR if self.bias else None
         if self.input_norm:
@@ -189,14 +223,15 @@ class Tower(Block, frozen=True, kw_only=True):
 
     def lower(self, site: Site) -> Iterator[Row]:
         """The rows of all parts, in a domain of their own: operations per patch or frame, and no state."""
-        component, domain = {
-            "vision": (Component.VISION, Domain.PATCHES),
-            "audio": (Component.AUDIO, Domain.FRAMES),
+        component, each, once = {
+            "vision": (Component.VISION, Domain.PATCHES, Domain.IMAGES),
+            "audio": (Component.AUDIO, Domain.FRAMES, Domain.CLIPS),
         }[self.modality]
         here = msgspec.structs.replace(site, component=component)
         for part in self.parts:
             for row in part.lower(here):
                 if isinstance(row, Op):
+                    domain = once if row.extent.domain is Domain.SEQUENCES else each
                     extent = msgspec.structs.replace(row.extent, domain=domain)
                     yield msgspec.structs.replace(row, extent=extent)
                 elif not isinstance(row, State):

@@ -23,6 +23,7 @@ def kinds(
     """
     if not config.has(key):
         return [default(index) for index in range(layers)]
+    config.items(key)  # a single word is no list, and transformers does not repeat it
     named = config.per_layer(key, layers=layers)
     strange = [name for name in named if not isinstance(name, str) or name not in known]
     if strange:

@@ -56,12 +56,13 @@ def moe(config: Reader) -> MoE:
     shared = config.count("num_shared_experts", "n_shared_experts", default=0)
     shared_width = config.size("moe_shared_expert_intermediate_size", default=width) * shared
     balanced = config.flag("moe_router_enable_expert_bias", default=False)
+    experts = config.size("num_experts", "n_routed_experts")
     return MoE(
-        experts=config.size("num_experts", "n_routed_experts"),
+        experts=experts,
         top_k=config.size("num_experts_per_tok"),
         intermediate_size=width,
         bias=bias,
         shared=SharedExpert(intermediate_size=shared_width, bias=bias) if shared else None,
         router=Router(correction_bias="buffer" if balanced else None),
-        groups=config.size("n_group", default=1),
+        groups=config.divisor("n_group", of=experts, what="experts", default=1),
     )

@@ -58,12 +58,13 @@ def architecture(config: Reader) -> Architecture:
                 "sliding_window", "`layer_types` names sliding layers, whose window is missing"
             )
         mixers["local"] = msgspec.structs.replace(attention, window=window)
+    experts = config.size("num_experts")
     moe = MoE(
-        experts=config.size("num_experts"),
+        experts=experts,
         top_k=config.size("num_experts_per_tok"),
         intermediate_size=config.size("moe_intermediate_size"),
         router=Router(correction_bias="buffer"),
-        groups=config.size("n_group", default=1),
+        groups=config.divisor("n_group", of=experts, what="experts", default=1),
     )
     ffns: dict[str, FFN] = {"dense": Gated(intermediate_size=config.size("intermediate_size")), "moe": moe}
     layers, pattern = grid(mixers, order, ffns, ffn_order, norm_placement="sandwich")

@@ -66,16 +66,21 @@ def attention(config: Reader, indexer: Indexer | None = None) -> MLA:
 
 def moe(config: Reader, router: Router = BALANCED, bias: bool = False) -> MoE:
     """Fine-grained experts and shared ones of the same width; `bias` is that of the shared ones."""
-    config.ignore("topk_group", "topk_method")
+    config.ignore("topk_group")
+    experts = config.size("n_routed_experts", "num_experts", "num_local_experts")
+    if config.get("topk_method", default=None) == "greedy":  # the choice is among all experts then
+        groups = config.size("n_group", default=1)
+    else:
+        groups = config.divisor("n_group", of=experts, what="experts", default=1)
     width = config.size("moe_intermediate_size")
     shared = config.count("n_shared_experts", "num_shared_experts", default=0)
     return MoE(
-        experts=config.size("n_routed_experts", "num_experts", "num_local_experts"),
+        experts=experts,
         top_k=config.size("num_experts_per_tok"),
         intermediate_size=width,
         shared=SharedExpert(intermediate_size=shared * width, bias=bias) if shared else None,
         router=router,
-        groups=config.size("n_group", default=1),
+        groups=groups,
     )
 
 

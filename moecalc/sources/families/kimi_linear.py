@@ -97,11 +97,12 @@ def moe(config: Reader) -> MoE:
     config.ignore("topk_group")
     width = config.size("moe_intermediate_size")
     shared = config.count("num_shared_experts", "n_shared_experts", default=0)
+    experts = config.size("num_experts", "num_local_experts")
     return MoE(
-        experts=config.size("num_experts", "num_local_experts"),
+        experts=experts,
         top_k=config.size("num_experts_per_token", "num_experts_per_tok"),
         intermediate_size=width,
         shared=SharedExpert(intermediate_size=shared * width) if shared else None,
         router=Router(correction_bias="buffer"),
-        groups=config.size("num_expert_group", "n_group", default=1),
+        groups=config.divisor("num_expert_group", "n_group", of=experts, what="experts", default=1),
     )

@@ -39,6 +39,12 @@ def architecture(config: Reader) -> Architecture:
     """`layer_types`, else `full_attn_idxs`, says which layers attend; without either all do."""
     layers = config.size("num_hidden_layers")
     attending = set(config.indices("full_attn_idxs", default=list(range(layers))))
+    if not config.has("layer_types") and not attending <= set(range(layers)):
+        raise config.refuse(
+            "full_attn_idxs",
+            f"there are {layers} layers",
+            f"each entry must be the index of a layer, from 0 to {layers - 1}",
+        )
     ffn = Gated(intermediate_size=feed_forward_width(config))
     by_index = kinds(
         config, "layer_types", layers, MIXER_KINDS, lambda i: "attention" if i in attending else "conv"

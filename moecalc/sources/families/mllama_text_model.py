@@ -48,7 +48,7 @@ def architecture(config: Reader) -> Architecture:
     order = ["cross" if index in crossing else "layer" for index in range(layers)]
     if "cross" in order:
         config.warn(
-            "FLOPs and state are those of text alone: with an image, "
+            "without `images`, FLOPs and state are those of text alone: with one, "
             f"{order.count('cross')} cross-attention layers run too"
         )
     vocab = config.size("vocab_size")

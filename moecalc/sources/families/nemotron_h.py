@@ -65,7 +65,6 @@ NEUTRAL_KEYS = (
     "mlp_hidden_act",
     "moe_shared_expert_overlap",
     "n_shared_experts",
-    "num_hidden_layers",
     "num_logits_to_keep",
     "rescale_prenorm_residual",
     "residual_in_fp32",
@@ -92,6 +91,12 @@ def architecture(config: Reader) -> Architecture:
         "moe": Layer(ffn=moe(config)),
     }
     order = layer_kinds(config, "layers_block_type", "hybrid_override_pattern")
+    if config.size("num_hidden_layers", default=len(order)) != len(order):
+        raise config.refuse(
+            "num_hidden_layers",
+            f"the list of layers names {len(order)}",
+            "`layers_block_type` or `hybrid_override_pattern` names every layer once",
+        )
     return Architecture(
         hidden_size=config.size("hidden_size"),
         embedding=Embedding(vocab_size=config.size("vocab_size")),
@@ -140,14 +145,15 @@ def moe(config: Reader) -> MoE:
     """Plain experts, in a latent space where `moe_latent_size` is given, beside a plain shared one."""
     latent, bias = config.optional_size("moe_latent_size"), config.flag("mlp_bias")
     shared = config.size("moe_shared_expert_intermediate_size")
+    experts = config.size("n_routed_experts", "num_local_experts")
     return MoE(
-        experts=config.size("n_routed_experts", "num_local_experts"),
+        experts=experts,
         top_k=config.size("num_experts_per_tok"),
         intermediate_size=config.size("moe_intermediate_size"),
         gated=False,
         shared=SharedExpert(intermediate_size=shared, gated=False, bias=bias),
         router=Router(correction_bias="buffer"),
-        groups=config.size("n_group"),
+        groups=config.divisor("n_group", of=experts, what="experts"),
         latent_size=latent,
         latent_bias=bias and latent is not None,
     )

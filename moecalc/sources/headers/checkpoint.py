@@ -1,5 +1,6 @@
 """The safetensors files that make up one checkpoint: a file, a sharded directory, Mistral's and Meta's layouts."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import msgspec
 from moecalc.errors import InputError
 from moecalc.sources.headers import safetensors
 from moecalc.sources.headers.tensors import Header, StoredTensor
+from moecalc.sources.json_objects import refuse_repeated_keys
 
 INDEX = "model.safetensors.index.json"
 SUFFIX = ".safetensors"
@@ -23,6 +25,12 @@ MAX_TENSORS = 500_000
 NOT_THE_MODEL = ("adapter_model", "optimizer", "scheduler", "training_args", "rng_state", "tokenizer")
 """Beginnings of names that stand beside a model's weights in one directory and are not among them."""
 
+LONGEST_FILE_NAME = 255
+"""Bytes; no file system in use has longer ones."""
+
+_NUMBERED = re.compile(r"(?P<stem>.+?)-(?P<part>\d+)-of-(?P<parts>\d+)(?P<rest>(?:\.[^.]+)?)\.safetensors")
+"""`model-00001-of-00003.safetensors`, a variant's name before or behind the number."""
+
 Piece = tuple[str, list[StoredTensor], Mapping[str, object]]
 """One file: its name, its tensors, its `__metadata__`."""
 
@@ -37,10 +45,8 @@ class Index(msgspec.Struct, frozen=True):
 
 
 def has_weights(folder: Path) -> bool:
-    """Whether the directory holds safetensors files, or an index of them and no config that could answer."""
-    return bool(_candidates(folder)) or (
-        (folder / INDEX).is_file() and not (folder / "config.json").is_file()
-    )
+    """Whether the directory holds safetensors files: an index alone is what is left where they were not fetched."""
+    return bool(_candidates(folder))
 
 
 def read_checkpoint(path: Path) -> Header:
@@ -61,6 +67,8 @@ def read_checkpoint(path: Path) -> Header:
 
 def read_index(path: Path) -> Index:
     """An index file, checked. Raises InputError where it is no index or names a file outside its directory."""
+    if not path.is_file():  # reading a pipe or a device might never end
+        raise InputError(f"not a regular file: `{path}`", hint="a link must lead to a file")
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_INDEX_BYTES + 1)
@@ -74,18 +82,28 @@ def parse_index(raw: bytes, where: str) -> Index:
     if len(raw) > MAX_INDEX_BYTES or raw.count(b'"') > 4 * MAX_TENSORS + 1000:
         raise InputError("larger than the index of any checkpoint", file=where)
     try:
+        fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
         made = msgspec.json.decode(raw, type=_IndexFile)
-    except msgspec.DecodeError as error:
+        refuse_repeated_keys(raw, len(fields) + len(made.weight_map) + len(made.metadata))
+    except InputError as error:
+        raise error.at(where) from None
+    except (ValueError, RecursionError) as error:  # msgspec's and Unicode's errors are ValueErrors
         raise InputError(f"no index of safetensors: {error}", file=where) from error
     for name in dict.fromkeys(made.weight_map.values()):
-        if Path(name).name != name or name in {"", ".", ".."} or "\\" in name:
+        if not _is_beside(name):
             raise InputError(
-                f"it names the file `{name}`, which is not beside it",
+                f"it names the file `{name[:80]}`, which is not beside it",
                 file=where,
                 hint="the files of a checkpoint stand in one directory",
             )
     size = made.metadata.get("total_size")
     return Index(made.weight_map, int(size) if isinstance(size, int | float) else None)
+
+
+def _is_beside(name: str) -> bool:
+    """Whether a name can be that of a file in one directory with another."""
+    plain = Path(name).name == name and name not in {"", ".", ".."} and "\\" not in name and "\0" not in name
+    return plain and len(name.encode()) <= LONGEST_FILE_NAME
 
 
 class _IndexFile(msgspec.Struct, frozen=True):
@@ -94,7 +112,7 @@ class _IndexFile(msgspec.Struct, frozen=True):
 
 
 def _read_directory(folder: Path) -> Header:
-    if (folder / INDEX).is_file():
+    if (folder / INDEX).is_symlink() or (folder / INDEX).exists():
         return _read_sharded(folder, folder / INDEX)
     files = _candidates(folder)
     if not files:
@@ -116,16 +134,30 @@ def _read_directory(folder: Path) -> Header:
 def _read_sharded(folder: Path, index_path: Path) -> Header:
     index = read_index(index_path)
     names = sorted(set(index.weight_map.values()))
+    if names and names[0].endswith(PICKLES):
+        raise InputError(
+            f"it names pickles (`{names[0]}`), which are never opened: they can run code",
+            file=str(index_path),
+            hint="convert them to safetensors, or give config.json alone",
+        )
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
+        takes = "" if index.total_size is None else f"; it says that all take {index.total_size:,} bytes"
         raise InputError(
-            f"{len(missing)} of its {len(names)} files are missing: {_some(missing)}",
+            f"{len(missing)} of its {len(names)} files are missing: {_some(missing)}{takes}",
             file=str(index_path),
             hint="download them, or give config.json alone",
         )
     notes = beside_index(names, [path.name for path in _candidates(folder)])
-    header = _assemble(folder, [folder / name for name in names], notes)
-    return msgspec.structs.replace(header, notes=(*header.notes, *against_index(header, index)))
+    return with_index(_assemble(folder, [folder / name for name in names], notes), index)
+
+
+def with_index(header: Header, index: Index) -> Header:
+    """The header of all files with what their index says otherwise."""
+    said = tuple(against_index(header, index))
+    return msgspec.structs.replace(
+        header, notes=(*header.notes, *said), contradictions=(*header.contradictions, *said)
+    )
 
 
 def against_index(header: Header, index: Index) -> Iterable[str]:
@@ -133,15 +165,16 @@ def against_index(header: Header, index: Index) -> Iterable[str]:
     stored = {tensor.name: tensor.file for tensor in header.tensors}
     absent = sorted(index.weight_map.keys() - stored.keys())
     if absent:
-        yield f"{len(absent):,} tensors of the index are in no file: {_some(absent)}"
+        yield f"{_tensors(absent, 'of the index')} in no file: {_some(absent)}"
     unnamed = sorted(stored.keys() - index.weight_map.keys())
     if unnamed:
-        yield f"{len(unnamed):,} stored tensors are not in the index: {_some(unnamed)}"
+        yield f"{_tensors(unnamed, 'stored')} not in the index: {_some(unnamed)}"
     moved = sorted(name for name, file in stored.items() if index.weight_map.get(name, file) != file)
     if moved:
-        yield f"{len(moved):,} tensors stand in another file than the index says: {_some(moved)}"
-    if index.total_size is not None and index.total_size != header.total_bytes:
-        yield f"the index says total_size {index.total_size:,}; the tensors take {header.total_bytes:,} bytes"
+        yield f"{_tensors(moved, '')} in another file than the index says: {_some(moved)}"
+    size = sum(tensor.bytes for tensor in header.tensors)
+    if index.total_size is not None and index.total_size != size:
+        yield f"the index says total_size {index.total_size:,}; the tensors take {size:,} bytes"
 
 
 def _assemble(source: Path, files: list[Path], notes: list[str]) -> Header:
@@ -164,7 +197,7 @@ def _assemble(source: Path, files: list[Path], notes: list[str]) -> Header:
 def join(source: str, pieces: Iterable[Piece], notes: list[str]) -> Header:
     """One header of the files of a checkpoint. Raises InputError where they hold more than any model."""
     tensors: dict[str, StoredTensor] = {}
-    duplicates: list[str] = []
+    duplicates: list[StoredTensor] = []
     metadata: dict[str, object] = {}
     files = []
     for name, own, said in pieces:
@@ -172,9 +205,11 @@ def join(source: str, pieces: Iterable[Piece], notes: list[str]) -> Header:
         metadata |= said
         if len(tensors) + len(own) > MAX_TENSORS:
             raise InputError(f"more than {MAX_TENSORS:,} tensors", file=source)
-        duplicates += [t.name for t in own if tensors.setdefault(t.name, t) is not t]
+        duplicates += [t for t in own if tensors.setdefault(t.name, t) is not t]
     if duplicates:
-        notes = [*notes, f"{len(duplicates):,} names occur in two files, counted once: {_some(duplicates)}"]
+        names = list(dict.fromkeys(tensor.name for tensor in duplicates))
+        occur = "name occurs" if len(names) == 1 else "names occur"
+        notes = [*notes, f"{len(names):,} {occur} in two files, counted once: {_some(names)}"]
     return Header(
         source=source,
         format="safetensors",
@@ -203,16 +238,62 @@ def _listed(folder: Path) -> list[Path]:
 
 
 def without_copies(files: list[str]) -> tuple[list[str], list[str]]:
-    """Mistral's repositories hold the weights twice: `consolidated*` in its own names, `model*` in transformers'.
+    """Of the weights of a directory without an index those that count, and what to say about the others.
 
-    Returns the files that count, and what to say about the others.
+    Mistral's repositories hold the weights twice: `consolidated*` in its own names, `model*` in transformers'. Beside
+    the default files variants may stand (`model.fp16.safetensors`), which transformers reads only when asked to.
+    Raises InputError where a part of a numbered set is absent, or one variant is as good as another.
     """
-    own = [name for name in files if name.startswith("consolidated")]
-    theirs = [name for name in files if name.startswith("model")]
-    if not own or not theirs:
-        return files, []
-    note = f"`consolidated*` and `model*` are the same weights twice: {_some(own)} left out"
-    return [name for name in files if name not in own], [note]
+    kept, notes = _without_variants(files)
+    own = [name for name in kept if name.startswith("consolidated")]
+    if own and any(name.startswith("model") for name in kept):
+        notes.append(f"`consolidated*` and `model*` are the same weights twice: {_some(own)} left out")
+        kept = [name for name in kept if name not in own]
+    _require_all_parts(kept)
+    return kept, notes
+
+
+def _without_variants(files: list[str]) -> tuple[list[str], list[str]]:
+    variants: dict[str, dict[str, list[str]]] = {}
+    for name in files:
+        match = _NUMBERED.fullmatch(name)
+        plain = match["stem"] + match["rest"] if match else name.removesuffix(SUFFIX)
+        stem, _, variant = plain.partition(".")
+        if variant.isdecimal():  # MLX once numbered its files so
+            stem, variant = plain, ""
+        variants.setdefault(stem, {}).setdefault(variant, []).append(name)
+    kept, notes = set(files), []
+    for stem, found in variants.items():
+        others = [name for variant, names in found.items() if variant for name in names]
+        if "" in found and others:
+            kept -= set(others)
+            notes.append(f"variants of `{stem}` beside the default are left out: {_some(others)}")
+        elif len(found) > 1:
+            raise InputError(
+                f"the directory holds the weights in {len(found)} variants: {_some(others)}",
+                hint="give the file of one of them",
+            )
+    return [name for name in files if name in kept], notes
+
+
+def _require_all_parts(files: list[str]) -> None:
+    """Raise InputError where parts of a numbered set are absent."""
+    sets: dict[tuple[str, str, str], dict[int, str]] = {}
+    for match in filter(None, map(_NUMBERED.fullmatch, files)):
+        key = match["stem"], match["parts"], match["rest"]
+        sets.setdefault(key, {})[int(match["part"])] = match["part"]
+    for (stem, parts, rest), found in sets.items():
+        count, width = int(parts), len(next(iter(found.values())))
+        if count > MAX_FILES:
+            raise InputError(f"`{stem}` says that it has {count:,} files; {MAX_FILES:,} are the most")
+        first = 0 if 0 in found else 1
+        absent = [number for number in range(first, first + count) if number not in found]
+        if absent:
+            names = [f"{stem}-{number:0{width}}-of-{parts}{rest}{SUFFIX}" for number in absent]
+            raise InputError(
+                f"{len(absent)} of its {count} files {'is' if len(absent) == 1 else 'are'} missing: {_some(names)}",
+                hint="download what is missing, or give config.json alone",
+            )
 
 
 def beside_index(named: list[str], present: list[str]) -> list[str]:
@@ -220,8 +301,17 @@ def beside_index(named: list[str], present: list[str]) -> list[str]:
     others = [name for name in present if name not in set(named)]
     if not others:
         return []
-    _, copies = without_copies([*named[:1], *others])
-    return copies or [f"files that the index does not name are left out: {_some(others)}"]
+    own = [name for name in others if name.startswith("consolidated")]
+    if own and named and named[0].startswith("model"):
+        return [f"`consolidated*` and `model*` are the same weights twice: {_some(own)} left out"]
+    return [f"files that the index does not name are left out: {_some(others)}"]
+
+
+def _tensors(names: list[str], which: str) -> str:
+    """`1 tensor of the index is`, `2 stored tensors are`."""
+    noun, verb = ("tensor", "is") if len(names) == 1 else ("tensors", "are")
+    words = (noun, which) if which.startswith("of ") else (which, noun)
+    return " ".join(word for word in (f"{len(names):,}", *words, verb) if word)
 
 
 def _some(names: list[str]) -> str:

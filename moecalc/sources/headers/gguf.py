@@ -21,8 +21,8 @@ from moecalc.specs.gguf_types import BY_CODE, REMOVED
 SUFFIX = ".gguf"
 MAGIC = b"GGUF"
 DEFAULT_ALIGNMENT = 32  # GGUF_DEFAULT_ALIGNMENT, gguf.h
-MAX_TENSORS = 200_000
-"""In one file. llama.cpp stacks the experts of a layer, so that the largest published have some 2,000."""
+MAX_TENSORS = 20_000
+"""In one model. llama.cpp stacks the experts of a layer, so that the largest published have some 2,000."""
 MAX_PAIRS = 65_536
 MAX_KEY_BYTES = 65_535  # docs/gguf.md: "at most 2^16-1 bytes long"
 MAX_NAME_BYTES = 1024  # GGML_MAX_NAME is 64; forks allow 128
@@ -39,8 +39,6 @@ class Piece(NamedTuple):
     metadata: Mapping[str, Any]
     tensors: list[StoredTensor]
     notes: list[str]
-    header_bytes: int
-    """Bytes before the first tensor's data: metadata, tensor list and padding."""
 
 
 def read_gguf(path: Path) -> Header:
@@ -64,20 +62,33 @@ def read_gguf(path: Path) -> Header:
 
 def parts_of(path: Path) -> list[Path]:
     """All parts of the split model that a file belongs to, in order; the file itself where it is not split."""
-    match = _SPLIT.fullmatch(path.name)
+    return [path.with_name(name) for name in part_names(path.name)]
+
+
+def part_names(name: str) -> list[str]:
+    """As `parts_of`, of the name of a file."""
+    match = _SPLIT.fullmatch(name)
     if match is None:
-        return [path]
+        return [name]
     count, number = int(match["count"]), int(match["number"])
     if not 1 <= number <= count <= MAX_SPLITS:
-        raise InputError(f"part {number:,} of {count:,} cannot be: `{path.name}`")
-    return [path.with_name(f"{match['stem']}-{part:05}-of-{count:05}.gguf") for part in range(1, count + 1)]
+        raise InputError(f"part {number:,} of {count:,} cannot be: `{name}`")
+    return [f"{match['stem']}-{part:05}-of-{count:05}.gguf" for part in range(1, count + 1)]
+
+
+def model_name(path: Path) -> str:
+    """The name of the model in a file: the file's, without the part that it is."""
+    match = _SPLIT.fullmatch(path.name)
+    return path.stem if match is None else match["stem"]
 
 
 def join(source: str, names: list[str], pieces: list[Piece], notes: list[str]) -> Header:
     """One header of the pieces of a model; the first one's metadata speaks for all."""
     tensors: dict[str, StoredTensor] = {}
     every = [tensor for piece in pieces for tensor in piece.tensors]
-    duplicates = [tensor.name for tensor in every if tensors.setdefault(tensor.name, tensor) is not tensor]
+    if len(every) > MAX_TENSORS:
+        raise InputError(f"its parts hold {len(every):,} tensors; {MAX_TENSORS:,} are the most", file=source)
+    duplicates = [tensor for tensor in every if tensors.setdefault(tensor.name, tensor) is not tensor]
     metadata = pieces[0].metadata
     said = metadata.get("split.tensors.count")
     notes = [*notes, *(note for piece in pieces for note in piece.notes)]
@@ -87,7 +98,7 @@ def join(source: str, names: list[str], pieces: list[Piece], notes: list[str]) -
     if isinstance(parts, int) and parts not in {0, len(names)}:
         notes.append(f"it says that it has {parts:,} parts; {len(names):,} were read")
     if duplicates:
-        notes.append(f"{len(duplicates):,} names occur in two parts, counted once: `{duplicates[0]}`")
+        notes.append(f"{len(duplicates):,} names occur in two parts, counted once: `{duplicates[0].name}`")
     return Header(
         source=source,
         format="gguf",
@@ -132,7 +143,7 @@ def parse(buffer: Buffer, size: int | None, name: str, where: str) -> Piece:
     listed = _tensors(cursor, tensor_count, name)
     start = -(-cursor.at // alignment) * alignment
     notes = _check_ranges(cursor, listed, alignment, None if size is None else size - start)
-    return Piece(metadata, [tensor for tensor, _ in listed], notes, start)
+    return Piece(metadata, [tensor for tensor, _ in listed], notes)
 
 
 def _start(cursor: Cursor) -> tuple[int, int]:

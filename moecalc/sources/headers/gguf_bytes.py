@@ -27,6 +27,9 @@ MAX_KEPT_TEXT = 65_536
 MAX_DEPTH = 4
 """Arrays in arrays: the format allows them, and no model has any."""
 
+MAX_INNER = 10_000
+"""Arrays in arrays, of one file: passing over millions of them would take minutes."""
+
 STRING, ARRAY, BOOL = 8, 9, 7
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", BOOL: "?", 10: "Q", 11: "q", 12: "d"}
 """struct's letter of each value type that has a fixed size (`enum gguf_type`)."""
@@ -62,6 +65,7 @@ class Cursor:
         self.order = "<"
         self.at = 0
         self._room = MAX_KEPT_IN_ALL
+        self._inner = 0
 
     def fail(self, message: str, hint: str | None = None) -> NoReturn:
         """Raise InputError about this file."""
@@ -176,6 +180,9 @@ class Cursor:
         return True
 
     def _arrays(self, count: int, what: str, depth: int) -> Any:
+        self._inner += count
+        if self._inner > MAX_INNER:
+            self.fail(f"{what} holds {count:,} arrays; {MAX_INNER:,} in arrays are the most")
         for _ in range(count):
             self._array(what, depth + 1)
         return Cut(count)

@@ -176,7 +176,7 @@ def _decode(raw: bytes, where: str) -> tuple[dict[str, _Entry], Mapping[str, str
     if max(map(len, entries), default=0) > MAX_NAME:
         raise InputError(f"a tensor's name has more than {MAX_NAME:,} characters", file=where)
     # JSON keeps the last of two equal keys; each tensor has one range, so the ranges tell.
-    if raw.count(b'"data_offsets"') != len(entries):
+    if raw.count(b'"data_offsets"') != len(entries) or raw.count(b'"__metadata__"') > 1:
         _refuse_duplicates(raw, where)
     return entries, said
 

@@ -31,8 +31,9 @@ class StoredTensor(msgspec.Struct, frozen=True, gc=False):
 class Header(msgspec.Struct, frozen=True):
     """All tensors of a checkpoint, over all of its files.
 
-    `metadata` is safetensors' `__metadata__` or GGUF's key-values, big arrays cut to their length. `duplicates`
-    names tensors stored more than once, which are counted once; `notes` says whatever else a reader must know.
+    `metadata` is safetensors' `__metadata__` or GGUF's key-values, big arrays cut to their length. `duplicates` are
+    tensors under names that `tensors` has already: stored again, no part of the model. `notes` says whatever else a
+    reader must know; `contradictions` are those of them in which the files say otherwise than one another.
     """
 
     source: str
@@ -40,15 +41,16 @@ class Header(msgspec.Struct, frozen=True):
     tensors: tuple[StoredTensor, ...]
     metadata: Mapping[str, Any] = {}
     files: tuple[str, ...] = ()
-    duplicates: tuple[str, ...] = ()
+    duplicates: tuple[StoredTensor, ...] = ()
     notes: tuple[str, ...] = ()
+    contradictions: tuple[str, ...] = ()
 
     @property
     def total_bytes(self) -> int:
-        """Bytes of all tensors, headers and padding not counted."""
-        return sum(tensor.bytes for tensor in self.tensors)
+        """Bytes of all tensors that the files store, headers and padding not counted."""
+        return sum(tensor.bytes for tensor in (*self.tensors, *self.duplicates))
 
     @property
     def elements(self) -> int:
         """Stored elements, packed words as one: what the hub's metadata prints."""
-        return sum(tensor.elements for tensor in self.tensors)
+        return sum(tensor.elements for tensor in (*self.tensors, *self.duplicates))

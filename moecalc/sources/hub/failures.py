@@ -22,6 +22,10 @@ class TryAgain(Exception):  # noqa: N818 - what to do, not what went wrong
         self.wait = wait
 
 
+class NoRepositoryError(InputError):
+    """The hub has no repository of that name, or none that the user may read."""
+
+
 def away(about: Reference, reason: str) -> UndeterminedError:
     """The error about a hub that cannot be asked, or whose answer is none."""
     return UndeterminedError(
@@ -41,9 +45,8 @@ def refused(error: Any, about: Reference, name: str) -> MoecalcError | TryAgain:
     if kind is None:
         return away(about, f"it answers with status {status}")
     message, hint = MEANINGS[kind]
-    return InputError(
-        message.format(repo=about.repo, about=about, revision=about.revision, name=name), hint=hint
-    )
+    made = NoRepositoryError if kind == "no repository" else InputError
+    return made(message.format(repo=about.repo, about=about, revision=about.revision, name=name), hint=hint)
 
 
 MEANINGS = {

@@ -9,8 +9,6 @@ from pathlib import Path
 from threading import Event
 from typing import BinaryIO, TypeVar
 
-import msgspec
-
 from moecalc.errors import InputError
 from moecalc.sources.headers import checkpoint, gguf, safetensors
 from moecalc.sources.headers.gguf_bytes import MAX_HEADER_BYTES, NeedsMore
@@ -50,7 +48,7 @@ def read_safetensors(snapshot: Snapshot, file: str | None = None) -> Header:
             f"{len(missing)} of its {len(names)} files are missing, `{missing[0]}` among them", file=where
         )
     header = _joined(snapshot, names, checkpoint.beside_index(names, candidates))
-    return msgspec.structs.replace(header, notes=(*header.notes, *checkpoint.against_index(header, index)))
+    return checkpoint.with_index(header, index)
 
 
 def read_gguf(snapshot: Snapshot, file: str) -> Header:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 
 from moecalc.ir.roles import Component, Role
+from moecalc.sources.headers.tensors import StoredTensor
 from moecalc.sources.layouts.bundles import Bundle
 
 BUFFER_ROLES = frozenset({Role.ROUTER_CORRECTION, Role.ROUTER_TABLE})
@@ -40,7 +41,7 @@ class Breakdown(msgspec.Struct, frozen=True):
     scales: Amount = Amount()
     """Block scales, of every component."""
     others: Amount = Amount()
-    """What else quantizers store: zero points, orders, look-up tables."""
+    """What else quantizers store: zero points, orders, look-up tables, zeros for biases that there are not."""
     unknown: Amount = Amount()
     """Tensors whose names no layout knows."""
 
@@ -73,11 +74,14 @@ def break_down(
     buffers: Collection[Role] = BUFFER_ROLES,
     tied: Collection[Role] = (),
     bits: Mapping[str, int] | None = None,
+    idle: Collection[str] = (),
+    repeated: Iterable[StoredTensor] = (),
 ) -> Breakdown:
     """Sum the bundles by what they are.
 
     `buffers` are roles that are no parameters, `tied` those whose own tensor is a copy. `bits` per value by template
-    is needed only where the stored tensors leave it open.
+    is needed only where the stored tensors leave it open. `idle` are templates that stand for nothing in the model,
+    `repeated` tensors that are stored again under a name there is already.
     """
     sums: dict[str, Amount] = {}
     language = 0
@@ -85,12 +89,14 @@ def break_down(
     def add(name: str, amount: Amount) -> None:
         sums[name] = sums.get(name, Amount()) + amount
 
+    for tensor in repeated:
+        add("copies", Amount(tensor.elements, tensor.bytes, 1))
     for each in bundles:
         size = sum(part.bytes for part in each.values)
         own = Amount(
             each.elements((bits or {}).get(each.template)), size, sum(p.tensors for p in each.values)
         )
-        name = _sort(each, buffers, tied)
+        name = "others" if each.template in idle else _sort(each, buffers, tied)
         add(name, own)
         if name == "mtp" and each.entry is not None and each.entry.copy_of is not None:
             add("mtp_copies", own)
@@ -99,7 +105,8 @@ def break_down(
             if parts:
                 beside = Amount(elements, sum(p.bytes for p in parts), sum(p.tensors for p in parts))
                 add("scales" if kind == "scale" else "others", beside)
-        if name in {"parameters", "buffers"} and not (each.entry is not None and each.entry.is_buffer):
+        is_buffer = each.entry is not None and each.entry.is_buffer
+        if each.template in idle or (name in {"parameters", "buffers"} and not is_buffer):
             language += each.bytes
     return Breakdown(**sums, language_bytes=language)
 

@@ -37,15 +37,28 @@ class Bundle(msgspec.Struct, frozen=True):
         beside = dict.fromkeys(part.companion.lstrip("_") for part in self.companions)
         return "/".join(names) + (f" with {', '.join(beside)}" if beside else "")
 
+    @property
+    def said(self) -> str:
+        """Shapes and dtypes in words."""
+        return f"{stored_shape(self.values or self.companions)} {self.dtypes.strip()}".strip()
+
     def shape(self, bits: int | None = None) -> tuple[int, ...] | None:
-        """The logical shape over all experts; None where it cannot be told or differs between them."""
-        shapes = {logical_shape(part, self.companions, bits) for part in self.values}
-        if len(shapes) != 1:
-            return None
-        own = shapes.pop()
-        if own is None or self.values[0].experts is None:
+        """The logical shape, over all experts or copies; None where it cannot be told or differs between them."""
+        own = self.shape_of_one(bits)
+        tensors = sum(part.tensors for part in self.values)
+        if own is None or (self.values[0].experts is None and tensors == 1):
             return own
-        return (sum(part.tensors for part in self.values), *own)
+        return (tensors, *own)
+
+    def shape_of_one(self, bits: int | None = None) -> tuple[int, ...] | None:
+        """The logical shape of each tensor; None where it cannot be told or differs between them."""
+        shapes = {logical_shape(part, self.companions, bits) for part in self.values}
+        return shapes.pop() if len(shapes) == 1 else None
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The experts' numbers, in order; empty where the name has none."""
+        return tuple(sorted(number for part in self.values for number in part.numbers))
 
     def elements(self, bits: int | None = None) -> int:
         """Values, packed ones unpacked."""
@@ -81,5 +94,5 @@ def stored_shape(values: Sequence[Part]) -> str:
     words = []
     for part in values:
         sides = f"[{', '.join(map(str, part.shape))}]"
-        words.append(f"{part.tensors} x {sides}" if part.experts is not None else sides)
+        words.append(f"{part.tensors} x {sides}" if part.experts is not None or part.tensors > 1 else sides)
     return ", ".join(dict.fromkeys(words))

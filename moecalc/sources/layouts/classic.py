@@ -1,5 +1,6 @@
 """Names of the decoders before Llama: GPT-2 and its kin, Falcon, BLOOM, GPT-NeoX."""
 
+from moecalc.ir.roles import Component
 from moecalc.sources.layouts.layout import Layout
 
 _QKV = "attention.q + attention.k + attention.v"
@@ -29,10 +30,30 @@ _LAYER = {
     "mlp.c_proj.bias": "ffn.bias[hidden_size]",
     "attn.bias": "buffer",  # the causal mask
     "attn.masked_bias": "buffer",
+    "attn.causal_mask": "buffer",
+    "attn.qkv_proj.weight": _QKV,
+    **{
+        # GPT-Neo
+        f"attn.attention.{name}": entry
+        for name, entry in {
+            "q_proj.weight": "attention.q",
+            "k_proj.weight": "attention.k",
+            "v_proj.weight": "attention.v",
+            "out_proj.weight": "attention.o",
+            "out_proj.bias": "attention.bias[hidden_size]",
+            "bias": "buffer",
+            "masked_bias": "buffer",
+        }.items()
+    },
     "attn.q_proj.weight": "attention.q",
     "attn.k_proj.weight": "attention.k",
     "attn.v_proj.weight": "attention.v",
     "attn.out_proj.weight": "attention.o",
+    # Qwen 1
+    "mlp.w1.weight": "ffn.up",
+    "mlp.w1.bias": "ffn.bias[intermediate_size]",
+    "mlp.w2.weight": "ffn.gate",
+    "mlp.w2.bias": "ffn.bias[intermediate_size]",
     "mlp.fc_in.weight": "ffn.up",
     "mlp.fc_in.bias": "ffn.bias[intermediate_size]",
     "mlp.fc_out.weight": "ffn.down",
@@ -45,6 +66,7 @@ _LAYER = {
             "query_key_value.bias": _QKV_BIAS,
             "dense.weight": "attention.o",
             "dense.bias": "attention.bias[hidden_size]",
+            "dense_bias": "attention.bias[hidden_size]",
             "bias": "buffer",
             "masked_bias": "buffer",
             "rotary_emb.inv_freq": "buffer",
@@ -64,6 +86,8 @@ GPT = Layout(
     top={
         "wte.weight": "embedding.tokens",
         "wpe.weight": "embedding.positions",
+        "tokens_embed.weight": "embedding.tokens",
+        "positions_embed.weight": "embedding.positions",
         "word_embeddings.weight": "embedding.tokens",
         "word_embeddings_layernorm.weight": "norm.layer",
         "word_embeddings_layernorm.bias": "norm.layer",
@@ -71,11 +95,12 @@ GPT = Layout(
         "ln_f.bias": "norm.final",
     },
     anywhere={"lm_head.weight": "head.lm", "lm_head.bias": "head.bias"},
+    parts={"transformer.visual.": Component.VISION},
 )
 
 GPT_NEOX = Layout(
     name="GPT-NeoX",
-    stems=("gpt_neox.",),
+    stems=("gpt_neox.", "gpt_neox_japanese."),
     layers="layers",
     layer=_LAYER,
     top={

@@ -44,8 +44,13 @@ FUSED: dict[str, Kind] = {"_blocks": "values", "_scales": "scale", "_scale_inv":
 """Endings joined to a parameter's own name (`gate_up_proj_blocks`): stacked experts are no modules."""
 
 
+_ENDINGS = (*(f".{ending}" for ending in KINDS), *FUSED)
+
+
 def split(template: str) -> tuple[tuple[str, str], ...]:
     """(name of the matrix, companion) for each way to read a name as a companion."""
+    if not template.endswith(_ENDINGS):  # most names, in one call
+        return ()
     found: list[tuple[str, str]] = []
     found += [
         (f"{template.removesuffix(f'.{ending}')}.weight", ending)

@@ -12,10 +12,11 @@ _NORMS = (
 )
 
 _ATTENTION = {
-    "attn_q.weight": "attention.q | attention.q + attention.gate",
-    "attn_k.weight": "attention.k",
-    "attn_v.weight": "attention.v",
-    "attn_output.weight": "attention.o",
+    # Kimi's delta attention goes by the names of attention too
+    "attn_q.weight": "attention.q | attention.q + attention.gate | recurrent.in",
+    "attn_k.weight": "attention.k | recurrent.in",
+    "attn_v.weight": "attention.v | recurrent.in",
+    "attn_output.weight": "attention.o | recurrent.out",
     "attn_qkv.weight": "attention.q + attention.k + attention.v | recurrent.in",
     "attn_gate.weight": "attention.gate | recurrent.gate",
     "attn_q.bias": "attention.bias[heads]",
@@ -33,7 +34,7 @@ _ATTENTION = {
     "attn_kv_a_mqa.weight": "attention.kv_a",
     "attn_kv_a_norm.weight": "attention.latent_norm[kv_lora_rank]",
     "attn_kv_b.weight": "attention.kv_b",
-    "attn_k_b.weight": "attention.kv_b",
+    "attn_k_b.weight": "attention.kv_b turned",
     "attn_v_b.weight": "attention.kv_b",
     "indexer.attn_q_b.weight": "indexer.q",
     "indexer.attn_k.weight": "indexer.k",
@@ -56,6 +57,18 @@ _RECURRENT = {
     "ssm_alpha.weight": "recurrent.projection",
     "ssm_beta.weight": "recurrent.projection",
     "ssm_norm.weight": "recurrent.norm",
+    # Kimi Linear
+    "ssm_conv1d_q.weight": "recurrent.conv",
+    "ssm_conv1d_k.weight": "recurrent.conv",
+    "ssm_conv1d_v.weight": "recurrent.conv",
+    "ssm_f_a.weight": "recurrent.projection",
+    "ssm_f_b.weight": "recurrent.projection",
+    "ssm_g_a.weight": "recurrent.gate",
+    "ssm_g_b.weight": "recurrent.gate",
+    # Jamba
+    "ssm_dt_norm.weight": "recurrent.norm",
+    "ssm_b_norm.weight": "recurrent.norm",
+    "ssm_c_norm.weight": "recurrent.norm",
     "shortconv.in_proj.weight": "recurrent.in",
     "shortconv.out_proj.weight": "recurrent.out",
     "shortconv.conv.weight": "recurrent.conv",

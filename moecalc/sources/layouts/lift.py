@@ -1,7 +1,7 @@
 """A header's tensors grouped by what they are: name templates, layers, experts, quantized companions."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 
 import msgspec
@@ -12,12 +12,21 @@ from moecalc.sources.layouts import companions
 from moecalc.sources.layouts.classic import GPT, GPT_NEOX
 from moecalc.sources.layouts.consolidated import CONSOLIDATED
 from moecalc.sources.layouts.gguf import GGUF
-from moecalc.sources.layouts.layout import Entry, Layout
+from moecalc.sources.layouts.layout import Entry, Layout, Place
+from moecalc.sources.layouts.native import NATIVE
+from moecalc.sources.layouts.recurrent import BACKBONE, RWKV, XLSTM
+from moecalc.sources.layouts.singles import SINGLES
 from moecalc.sources.layouts.transformers import TRANSFORMERS
 
-LAYOUTS = (TRANSFORMERS, CONSOLIDATED, GPT, GPT_NEOX, GGUF)
+LAYOUTS = (TRANSFORMERS, CONSOLIDATED, GPT, GPT_NEOX, GGUF, BACKBONE, NATIVE, RWKV, XLSTM, *SINGLES)
 
 _PREDICTION = {Role.MTP_PROJECTION, Role.MTP_NORM}
+
+_SHARD = "shard_"
+"""Before the number of a piece of one table."""
+
+_WITH_EXPERTS = {Place.LAYER, Place.FIRST_HALF}
+"""Where a second number is an expert's."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -40,6 +49,8 @@ class Part(msgspec.Struct, frozen=True):
     experts: int | None
     """How many experts have such a tensor; None where the name has no expert number."""
     bytes: int
+    numbers: tuple[int, ...] = ()
+    """The numbers of those experts, as the names have them."""
 
     @property
     def elements(self) -> int:
@@ -57,6 +68,8 @@ class Lifted(msgspec.Struct, frozen=True):
 
     layout: Layout
     parts: tuple[Part, ...]
+    stem: str | None = None
+    """What stands before `layers` in its names; None where there are no layers, or a stem for each stack."""
 
     @property
     def unknown(self) -> tuple[Part, ...]:
@@ -66,72 +79,130 @@ class Lifted(msgspec.Struct, frozen=True):
 
 def lift(header: Header) -> Lifted:
     """Group a header's tensors; the layout that knows most of the names reads them all."""
-    groups = _grouped(header.tensors)
-    templates = Counter(template for template, *_ in groups)
+    named = [template_of(tensor.name) for tensor in header.tensors]
+    templates = dict.fromkeys(template for template, *_ in named)
     layout = choose(templates)
-    known = {template: _look_up(layout, template) for template in templates}
+    stem = _stem(layout, (template for template, *_ in named))
+    known = {template: _look_up(layout, template, stem) for template in templates}
+    groups = _grouped(header.tensors, named, known)
     predicted = _predicted_layers(groups, known)
     parts = []
-    for (template, layer, shape, dtype), (tensors, experts, size) in groups.items():
+    for (template, layer, shape, dtype), group in groups.items():
         entry, companion, matrix = known[template]
         component = layout.part_of(template) if entry is None else entry.component
         if component is Component.LANGUAGE and layer in predicted:
             component = Component.MTP
+        numbers = tuple(group.numbers)
+        experts = len(numbers) or None
         parts.append(
-            Part(template, entry, component, companion, matrix, layer, shape, dtype, tensors, experts, size)
+            Part(
+                template,
+                entry,
+                component,
+                companion,
+                matrix,
+                layer,
+                shape,
+                dtype,
+                group.tensors,
+                experts,
+                group.bytes,
+                numbers,
+            )
         )
-    return Lifted(layout, tuple(parts))
+    return Lifted(layout, tuple(parts), stem)
+
+
+def _stem(layout: Layout, templates: Iterable[str]) -> str | None:
+    """The stem that most tensors of layers have: the names of one checkpoint begin alike."""
+    if layout.stacks:
+        return None
+    counts = Counter(templates)
+    stems: Counter[str] = Counter()
+    for template, tensors in counts.items():
+        if (found := layout.split(template)) and found[0] in layout.stems:
+            stems[found[0]] += tensors
+    return max(stems, key=stems.__getitem__) if stems else None
+
+
+MAX_WEIGHED = 2_000
+"""Templates that a choice of layout looks at; checkpoints have some hundred, damaged ones one for every tensor."""
 
 
 def choose(templates: Iterable[str]) -> Layout:
     """The layout that knows most of the templates, the first of equals."""
-    names = list(templates)
+    names = list(templates)[:MAX_WEIGHED]
     return max(LAYOUTS, key=lambda layout: sum(_look_up(layout, name)[0] is not None for name in names))
 
 
 _Key = tuple[str, int | None, tuple[int, ...], str]
 _Known = tuple[Entry | None, str, str]
+_Name = tuple[str, int | None, int | None]
 
 
-def _grouped(tensors: Sequence[StoredTensor]) -> dict[_Key, tuple[int, int | None, int]]:
-    """(template, layer, shape, dtype) -> (tensors, experts or None, bytes)."""
-    groups: dict[_Key, tuple[int, int | None, int]] = {}
-    for tensor in tensors:
-        template, layer, has_expert = template_of(tensor.name)
+class _Group(msgspec.Struct):
+    tensors: int = 0
+    bytes: int = 0
+    numbers: list[int] = []
+
+
+def _grouped(
+    tensors: Sequence[StoredTensor], named: Sequence[_Name], known: Mapping[str, _Known]
+) -> dict[_Key, _Group]:
+    """Tensors alike but for the expert."""
+    places = {name: entry.place for name, (entry, *_) in known.items() if entry is not None}
+    groups: dict[_Key, _Group] = {}
+    for tensor, (template, first, second) in zip(tensors, named, strict=True):
+        place = places.get(template, Place.LAYER)
+        layer = first if place is Place.LAYER else place.layer(first, second)
         key = (template, layer, tensor.shape, tensor.dtype)
-        found = groups.get(key)
-        if found is None:
-            groups[key] = (1, 1 if has_expert else None, tensor.bytes)
-        else:
-            count, experts, size = found
-            groups[key] = (count + 1, None if experts is None else experts + 1, size + tensor.bytes)
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = _Group()
+        group.tensors += 1
+        group.bytes += tensor.bytes
+        if second is not None and place in _WITH_EXPERTS:
+            group.numbers.append(second)
     return groups
 
 
-def template_of(name: str) -> tuple[str, int | None, bool]:
-    """A name with `{}` for its numbers; its first number, which is the layer; whether it has a second."""
+def template_of(name: str) -> _Name:
+    """A name with `{}` for its numbers, and the first two of them: a layer's and an expert's, mostly."""
     words = name.split(".")
-    layer: int | None = None
-    second = False
+    first: int | None = None
+    second: int | None = None
     for index, word in enumerate(words):
-        if word.isdecimal():
-            if layer is None:
-                layer = int(word)
-            else:
-                second = True
-            words[index] = "{}"
-    return ".".join(words), layer, second
+        stem, digits = (_SHARD, word[len(_SHARD) :]) if word.startswith(_SHARD) else ("", word)
+        if is_number(digits):
+            if first is None:
+                first = int(digits)
+            elif second is None:
+                second = int(digits)
+            words[index] = f"{stem}{{}}"
+    return ".".join(words), first, second
 
 
-def _look_up(layout: Layout, template: str) -> _Known:
+MOST_DIGITS = 6
+"""Of a number in a name: more layers and experts than `MAX_TENSORS` allows."""
+
+
+def is_number(word: str) -> bool:
+    """Whether a word of a name numbers a layer or an expert: `3`, and no other way to write it."""
+    return (
+        word.isascii() and word.isdecimal() and len(word) <= MOST_DIGITS and (word == "0" or word[0] != "0")
+    )
+
+
+def _look_up(layout: Layout, template: str, stem: str | None = None) -> _Known:
     """What a template is: (entry, companion, matrix); the entry None where the layout knows neither."""
-    entry = layout.find(template)
+    entry = layout.find(template, stem)
     if entry is not None:
         return entry, "", template
     for matrix, companion in companions.split(template):
-        entry = layout.find(matrix) or layout.find(matrix.removesuffix(".weight"))
-        if entry is not None:
-            return entry, companion, matrix if layout.find(matrix) else matrix.removesuffix(".weight")
+        for name in (matrix, matrix.removesuffix(".weight")):
+            entry = layout.find(name, stem)
+            if entry is not None:
+                return entry, companion, name
     return None, "", template
 
 
@@ -140,6 +211,8 @@ def _predicted_layers(groups: Iterable[_Key], known: dict[str, _Known]) -> set[i
     found = set()
     for template, layer, *_ in groups:
         entry = known[template][0]
-        if layer is not None and entry is not None and _PREDICTION & set(entry.roles):
+        if layer is None or entry is None or entry.component is not Component.LANGUAGE:
+            continue
+        if _PREDICTION & set(entry.roles):
             found.add(layer)
     return found

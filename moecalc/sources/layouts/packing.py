@@ -27,9 +27,16 @@ def logical_shape(
         return None if width is None else (*shape[:-1], shape[-1] * WORD_BITS[values.dtype] // width)
     if values.dtype == "U8" and "weight.absmax" in beside:
         return None
-    if values.dtype == "U8" and "weight_scale" in beside:
-        return (*shape[:-1], shape[-1] * 2)  # NVFP4 as modelopt stores it
+    if _holds_pairs(values, beside):
+        return (*shape[:-1], shape[-1] * 2)
     return shape
+
+
+def _holds_pairs(values: Part, beside: Mapping[str, Part]) -> bool:
+    """Two FP4 values in a byte: NVFP4 as modelopt stores it, MXFP4 as DeepSeek's own code does."""
+    if values.dtype == "I8":
+        return "scale" in beside and beside["scale"].dtype == "F8_E8M0"
+    return values.dtype == "U8" and "weight_scale" in beside
 
 
 def logical_elements(values: Part, companions: Sequence[Part], bits: int | None = None) -> int:

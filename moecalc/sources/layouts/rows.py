@@ -1,12 +1,10 @@
 """A lifted header as rows of a ledger: what can be said of a model whose config is not at hand."""
 
-from collections.abc import Iterable
-
 from moecalc.ir.dims import Dim, axis
 from moecalc.ir.roles import Component, Role
 from moecalc.ir.rows import Access, Kind, Pool, Weight
 from moecalc.sources.layouts.breakdown import BUFFER_ROLES
-from moecalc.sources.layouts.bundles import Bundle, bundle
+from moecalc.sources.layouts.bundles import bundle
 from moecalc.sources.layouts.lift import Lifted
 
 _LOOKED_UP = {Role.EMBEDDING_TOKENS, Role.EMBEDDING_POSITIONS}
@@ -29,17 +27,6 @@ def weights_of(lifted: Lifted, top_k: int | None = None) -> tuple[Weight, ...]:
     if not any(weight.role is Role.HEAD for weight in made):
         made += [_tied(weight) for weight in made if weight.role is Role.EMBEDDING_TOKENS]
     return tuple(made)
-
-
-def experts_of(bundles: Iterable[Bundle]) -> set[int]:
-    """How many experts the layers have, by their routed matrices."""
-    found = set()
-    for each in bundles:
-        if each.entry is not None and each.entry.roles and each.entry.roles[0].group == "routed":
-            shape = each.shape()
-            if shape:
-                found.add(shape[0])
-    return found
 
 
 def _weight(key: _Key, layers: list[int | None], top_k: int | None) -> Weight:

@@ -11,5 +11,5 @@ DEFAULTS = {"tie_word_embeddings": False, "scale_factor": 2}
 def towers(config: Reader, hidden_size: int) -> list[Tower]:
     """`scale_factor` patches are joined on each side."""
     tower = own_tower(config, "vision_config", "idefics3_vision")
-    joined = width(tower) * config.size("scale_factor") ** 2
-    return behind(tower, Projector(sizes=[joined, hidden_size]))
+    joined = config.size("scale_factor") ** 2
+    return behind(tower, Projector(sizes=[width(tower) * joined, hidden_size], joined=joined))

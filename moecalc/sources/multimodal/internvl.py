@@ -17,5 +17,6 @@ def towers(config: Reader, hidden_size: int) -> list[Tower]:
     ratio = config.number("downsample_ratio")
     if not 0 < ratio <= 1:
         raise config.refuse("downsample_ratio", "it must be above 0 and at most 1")
-    joined = width(tower) * int(1 / ratio) ** 2
-    return behind(tower, Projector(sizes=[joined, hidden_size, hidden_size], bias=True, input_norm="layer"))
+    joined = int(1 / ratio) ** 2
+    sizes = [width(tower) * joined, hidden_size, hidden_size]
+    return behind(tower, Projector(sizes=sizes, bias=True, input_norm="layer", joined=joined))

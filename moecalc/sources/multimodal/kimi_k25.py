@@ -27,5 +27,11 @@ def towers(config: Reader, hidden_size: int) -> list[Tower]:
     normed = vision.optional_size("mm_hidden_size") or config.size("projection_hidden_size")
     return behind(
         tower,
-        Projector(sizes=[joined, joined, hidden_size], bias=True, input_norm="layer", input_norm_size=normed),
+        Projector(
+            sizes=[joined, joined, hidden_size],
+            bias=True,
+            input_norm="layer",
+            input_norm_size=normed,
+            joined=rows * columns,
+        ),
     )

@@ -20,9 +20,10 @@ def towers(config: Reader, hidden_size: int) -> list[Tower]:
     tower = named_tower(config, "vision_config", "siglip2_vision_model")
     if tower is None:
         return []
-    joined = width(tower) * config.size("downsample_factor") ** 2
+    joined = config.size("downsample_factor") ** 2
     projector = Projector(
-        sizes=[joined, config.size("projector_hidden_size"), hidden_size],
+        joined=joined,
+        sizes=[width(tower) * joined, config.size("projector_hidden_size"), hidden_size],
         bias=config.flag("projector_bias", default=True),
         input_norm="layer" if config.flag("projector_use_layernorm", default=True) else None,
     )

@@ -14,4 +14,5 @@ def towers(config: Reader, hidden_size: int) -> list[Tower]:
     """The matrix reads `vision_output_dim`, which is the adapter's output."""
     tower = own_tower(config, "vision_config", "llama4_vision_model")
     vision = config.section("vision_config", defaults=llama4_vision_model.DEFAULTS)
-    return behind(tower, Projector(sizes=[vision.size("vision_output_dim"), hidden_size]))
+    sizes = [vision.size("vision_output_dim"), hidden_size]
+    return behind(tower, Projector(sizes=sizes, joined=llama4_vision_model.joined(vision)))

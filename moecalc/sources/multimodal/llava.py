@@ -2,7 +2,7 @@
 
 from moecalc.ir.blocks.towers import Projector, Tower
 from moecalc.sources.reader import Reader
-from moecalc.sources.towers._layers import behind, named_tower, width
+from moecalc.sources.towers._layers import behind, named_tower, transformer_of, width
 
 TEXT = "llama"
 TIED_BY = "either"
@@ -22,10 +22,15 @@ DEFAULTS = {"tie_word_embeddings": False, "multimodal_projector_bias": True, "vi
 def towers(config: Reader, hidden_size: int) -> list[Tower]:
     """The tower and two matrices."""
     tower = named_tower(config, "vision_config", "clip_vision_model")
-    return [] if tower is None else behind(tower, mlp(config, width(tower), hidden_size))
+    if tower is None:
+        return []
+    # The strategy `default` drops the first vector, the class token; `full` keeps all.
+    strategy = config.get("vision_feature_select_strategy", default="default")
+    beside = transformer_of(tower).beside - (strategy == "default")
+    return behind(tower, mlp(config, width(tower), hidden_size, beside=beside))
 
 
-def mlp(config: Reader, width: int, hidden_size: int) -> Projector:
+def mlp(config: Reader, width: int, hidden_size: int, joined: int = 1, beside: int = 0) -> Projector:
     """Two matrices; where `vision_feature_layer` lists several layers, the first reads them side by side."""
     config.ignore("image_seq_length", "projector_hidden_act", "vision_feature_select_strategy")
     layer = config.get("vision_feature_layer", default=-1)
@@ -35,4 +40,6 @@ def mlp(config: Reader, width: int, hidden_size: int) -> Projector:
     return Projector(
         sizes=[width * taps, hidden_size, hidden_size],
         bias=config.flag("multimodal_projector_bias", default=True),
+        joined=joined,
+        beside=beside,
     )

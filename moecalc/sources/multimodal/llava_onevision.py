@@ -3,7 +3,7 @@
 from moecalc.ir.blocks.towers import LearnedVectors, Tower
 from moecalc.sources.multimodal.llava import mlp
 from moecalc.sources.reader import Reader
-from moecalc.sources.towers._layers import behind, named_tower, width
+from moecalc.sources.towers._layers import behind, named_tower, transformer_of, width
 
 TEXT = "qwen2"
 TIED_BY = "either"
@@ -27,4 +27,7 @@ def towers(config: Reader, hidden_size: int) -> list[Tower]:
     tower = named_tower(config, "vision_config", "siglip_vision_model")
     if tower is None:
         return []
-    return behind(tower, mlp(config, width(tower), hidden_size), LearnedVectors(width=hidden_size))
+    strategy = config.get("vision_feature_select_strategy", default="full")
+    beside = transformer_of(tower).beside - (strategy == "default")
+    projector = mlp(config, width(tower), hidden_size, beside=beside)
+    return behind(tower, projector, LearnedVectors(width=hidden_size))

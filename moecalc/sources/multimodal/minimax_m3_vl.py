@@ -27,5 +27,5 @@ def towers(config: Reader, hidden_size: int) -> list[Tower]:
     return behind(
         tower,
         Projector(sizes=[width(tower), wide, hidden_size], bias=True),
-        Projector(sizes=[hidden_size * side**2, wide, hidden_size], bias=True),
+        Projector(sizes=[hidden_size * side**2, wide, hidden_size], bias=True, joined=side**2),
     )

@@ -41,6 +41,6 @@ def towers(config: Reader, hidden_size: int) -> list[Tower]:
     if tower is None:
         return []
     wide = width(tower)
-    joined = wide * config.size("spatial_merge_size") ** 2
-    merger = Projector(sizes=[joined, wide], input_norm="rms", input_norm_size=wide)
-    return behind(tower, merger, mlp(config, wide, hidden_size))
+    joined = config.size("spatial_merge_size") ** 2
+    merger = Projector(sizes=[wide * joined, wide], input_norm="rms", input_norm_size=wide, joined=joined)
+    return behind(tower, merger, mlp(config, wide, hidden_size, joined))

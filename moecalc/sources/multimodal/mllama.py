@@ -3,7 +3,7 @@
 from moecalc.ir.blocks.towers import Projector, Tower
 from moecalc.sources.reader import Reader
 from moecalc.sources.towers import mllama_vision_model
-from moecalc.sources.towers._layers import behind, own_tower
+from moecalc.sources.towers._layers import behind, own_tower, transformer_of
 
 TEXT = "mllama_text_model"
 TIED_BY = "nobody"
@@ -14,4 +14,5 @@ def towers(config: Reader, hidden_size: int) -> list[Tower]:
     """The matrix reads the tower's last output beside those of `intermediate_layers_indices`."""
     tower = own_tower(config, "vision_config", "mllama_vision_model")
     vision = config.section("vision_config", defaults=mllama_vision_model.DEFAULTS)
-    return behind(tower, Projector(sizes=[vision.size("vision_output_dim"), hidden_size], bias=True))
+    sizes = [vision.size("vision_output_dim"), hidden_size]
+    return behind(tower, Projector(sizes=sizes, bias=True, beside=transformer_of(tower).beside))

@@ -24,6 +24,9 @@ from moecalc.sources.quantization.block import Block
 from moecalc.sources.quantization.scheme import Scheme, place
 from moecalc.specs.formats import Precision, is_format
 
+KEYS = ("quantization_config", "compression_config", "quantization")
+"""Where configs hold the block: the first that is there counts."""
+
 METHODS: dict[str, Callable[[Block], Scheme | str]] = {
     "awq": awq.scheme,
     "bitsandbytes": bitsandbytes.scheme,
@@ -51,12 +54,10 @@ def read_precision(
     config: Mapping[str, Any], model_type: str, default: str, architecture: Architecture
 ) -> Reading:
     """The precision of a checkpoint whose unquantized tensors are in `default`."""
-    settings = (
-        config.get("quantization_config") or config.get("compression_config") or config.get("quantization")
-    )
-    if not isinstance(settings, Mapping):
+    key = next((key for key in KEYS if config.get(key)), None)
+    if key is None or not isinstance(config[key], Mapping):
         return Reading(Precision(default))
-    block = Block(settings, config, model_type, default)
+    block = Block(config[key], config, model_type, default, key)
     method = block.method
     if method not in METHODS:
         return Reading(Precision(default), (_unmodelled(f"quantization method `{method}`"),))

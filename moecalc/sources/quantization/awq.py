@@ -14,11 +14,11 @@ def scheme(block: Block) -> Scheme | str:
     if layout not in _LAYOUTS:
         return f"AWQ's `{layout}` layout"
     bits, group = (
-        settings.get("bits", settings.get("w_bit", 4)),
-        settings.get("group_size", settings.get("q_group_size", 128)),
+        block.whole("bits", "w_bit", default=4),
+        block.group_size("group_size", "q_group_size", default=128),
     )
-    if not isinstance(bits, int) or bits not in {4, 8} or not isinstance(group, int):
-        return f"AWQ with {bits!r} bits in groups of {group!r}"
+    if bits not in {4, 8}:
+        return f"AWQ with {bits} bits in groups of {group}"
     name = f"awq-int{bits}" + (f"-g{group}" if group > 0 else "")
     ignore = block.patterns(substring, "modules_to_not_convert")
     return Scheme((Rule(name),), ignore, kept=block.kept)

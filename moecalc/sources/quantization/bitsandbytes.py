@@ -13,14 +13,14 @@ _STACKED = (
 def scheme(block: Block) -> Scheme | str:
     """Every `nn.Linear` but the head and `llm_int8_skip_modules`."""
     settings = block.settings
-    if settings.get("load_in_8bit") or settings.get("_load_in_8bit"):
+    if block.flag("load_in_8bit", "_load_in_8bit"):
         name = "llm-int8"
-    elif settings.get("load_in_4bit") or settings.get("_load_in_4bit"):
+    elif block.flag("load_in_4bit", "_load_in_4bit"):
         kind = str(settings.get("bnb_4bit_quant_type", "fp4"))
         if kind not in {"nf4", "fp4"}:
             return f"bitsandbytes' 4-bit type `{kind}`"
         name = ("nf4" if kind == "nf4" else "bnb-fp4") + (
-            "-dq" if settings.get("bnb_4bit_use_double_quant") else ""
+            "-dq" if block.flag("bnb_4bit_use_double_quant") else ""
         )
     else:
         return "bitsandbytes without `load_in_4bit` or `load_in_8bit`"

@@ -2,7 +2,7 @@
 
 from moecalc.ir.roles import Role
 from moecalc.sources.quantization import modelopt
-from moecalc.sources.quantization.block import EXPERTS, Block
+from moecalc.sources.quantization.block import EXPERTS, SIDES, Block, is_block
 from moecalc.sources.quantization.patterns import prefix_or_suffix
 from moecalc.sources.quantization.scheme import KEPT, Rule, Scheme
 
@@ -18,15 +18,15 @@ def scheme(block: Block) -> Scheme | str:
     static = "-static" if block.settings.get("activation_scheme") == "static" else ""
     if not sizes:
         format_ = f"fp8-tensor{static}"
-    elif isinstance(sizes, list) and len(sizes) == 2 and all(isinstance(n, int) and n > 0 for n in sizes):
+    else:
+        if not is_block(sizes):
+            block.refuse("weight_block_size", sizes, SIDES)
         rows, columns = sizes
         format_ = f"fp8-block{rows}" if rows == columns else f"fp8-block{rows}x{columns}"
         # V3.1 declares `ue8m0` too and stores float32; V4 stores the byte, as its FP4 experts' scales.
         if expert_dtype == "fp4" and block.settings.get("scale_fmt") == "ue8m0":
             format_ += "-ue8m0"
         format_ += static
-    else:
-        return f"`weight_block_size` {sizes!r}"
     experts = modelopt.layer_rules(block) if block.settings.get("quantized_layers") else ()
     if isinstance(experts, str):
         return experts

@@ -20,19 +20,24 @@ def scheme(block: Block) -> Scheme | str:
         if own is False:
             plain.append(module)
         elif isinstance(own, Mapping):
-            format_ = _format({**block.settings, **own})
+            format_ = _format(block.section({**block.settings, **own}, module))
             if format_ is None:
                 return f"MLX's settings for `{module}`"
             rules.append(Rule(format_, Patterns.of([module], glob)))
-    format_ = _format(block.settings)
+    format_ = _format(block)
     if format_ is None:
-        return f"MLX's `{block.settings.get('mode')}` mode with {block.settings.get('bits')!r} bits"
+        return (
+            f"MLX's `{block.settings.get('mode') or 'affine'}` mode with {block.settings.get('bits')!r} bits"
+        )
     tables = frozenset({Role.EMBEDDING_TOKENS})
     return Scheme((*rules, Rule(format_)), Patterns.of(plain, glob), kept=frozenset(), extra=tables)
 
 
-def _format(settings: Mapping[str, object]) -> str | None:
-    mode, bits, group = settings.get("mode") or "affine", settings.get("bits"), settings.get("group_size")
-    if mode == "affine" and isinstance(bits, int) and isinstance(group, int) and 2 <= bits <= 8 and group > 0:
-        return f"mlx-int{bits}-g{group}"
+def _format(block: Block) -> str | None:
+    mode = block.settings.get("mode") or "affine"
+    if mode == "affine":
+        bits, group = block.whole("bits"), block.whole("group_size")
+        if group < 1:
+            block.refuse("group_size", group, "an integer of at least 1")
+        return f"mlx-int{bits}-g{group}" if 2 <= bits <= 8 else None
     return {"mxfp4": "mxfp4", "mxfp8": "mxfp8", "nvfp4": "nvfp4"}.get(str(mode))

@@ -21,7 +21,7 @@ def scheme(block: Block) -> Scheme | str:
     """Linear layers less the excluded ones; a mixture names each module's algorithm."""
     nested = block.settings.get("quantization")
     if isinstance(nested, Mapping):
-        block = Block({**block.settings, **nested}, block.config, block.model_type, block.dtype)
+        block = block.section({**block.settings, **nested}, "quantization")
     ignore = block.patterns(glob, "ignore", "exclude_modules")
     algorithm = str(block.settings.get("quant_algo"))
     if algorithm == "MIXED_PRECISION":
@@ -35,6 +35,8 @@ def scheme(block: Block) -> Scheme | str:
 def layer_rules(block: Block) -> tuple[Rule, ...] | str:
     """A rule for each algorithm of `quantized_layers`, or in words which one is not modelled."""
     layers = block.settings.get("quantized_layers")
+    if layers and not isinstance(layers, Mapping):
+        block.refuse("quantized_layers", layers, "a mapping of module names to algorithms")
     if not isinstance(layers, Mapping) or not layers:
         return "modelopt's mixed precision without `quantized_layers`"
     by_algorithm: dict[str, list[str]] = {}

@@ -45,11 +45,41 @@ def substring(pattern: str, name: str) -> bool:
 
 
 def _begins(expression: str, name: str) -> bool:
-    """Whether the expression fits the beginning; one that is none fits nothing."""
+    """Whether the expression fits the beginning; one that is none, or could take for ever, fits nothing."""
+    if _repeats_repetition(expression):
+        return False
     try:
         return re.match(expression, name) is not None
     except re.error:
         return False
+
+
+_INNERMOST = re.compile(r"\((?:\?(?:[:=!]|<[=!]|P<\w+>))?([^()]*)\)([+*{]?)")
+
+
+def _repeats_repetition(expression: str) -> bool:
+    """Whether a repeated group repeats something itself: matching such a pattern can take exponential time."""
+    plain = re.sub(r"\\.|\[\^?\]?[^\]]*\]", "x", expression)
+    while (group := _INNERMOST.search(plain)) is not None:
+        inner, behind = group[1], group[2]
+        repeats = re.search(r"[+*]|\{\d*,", inner) is not None
+        if repeats and behind:
+            return True
+        plain = plain[: group.start()] + ("x+" if repeats else "x") + behind + plain[group.end() :]
+    return False
+
+
+def broken(pattern: str) -> tuple[str, str] | None:
+    """The pattern and what is wrong with it, where it says that it is a regular expression and is none."""
+    if not pattern.startswith("re:"):
+        return None
+    try:
+        re.compile(pattern.removeprefix("re:"))
+    except (re.error, RecursionError, OverflowError) as error:
+        return pattern, str(error)
+    if _repeats_repetition(pattern):
+        return pattern, "a repeated group repeats something itself, which can take for ever to match"
+    return None
 
 
 class Module(msgspec.Struct, frozen=True):

@@ -1,11 +1,11 @@
 """What a method's config comes down to: rules for modules, applied to the rows of a ledger."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
 from moecalc.ir.roles import Component, Role
-from moecalc.ir.rows import Kind, Ledger, Weight
+from moecalc.ir.rows import Access, Kind, Ledger, Weight
 from moecalc.sources.quantization.modules import HEADS, LINEAR, names_for
 from moecalc.sources.quantization.patterns import Module, Patterns
 from moecalc.specs.formats import Placement, Precision
@@ -82,13 +82,23 @@ def place(scheme: Scheme, ledger: Ledger, model_type: str, default: str) -> tupl
                 scheme = msgspec.structs.replace(
                     scheme, warnings=(*scheme.warnings, f"`{weight.role.value}` is stored in two formats")
                 )
-    return _precision(formats, default), (*scheme.warnings, *_partial(scheme, ledger))
+    left = {
+        (weight.role.group, weight.component)
+        for weight in ledger.weights
+        if _may_convert(weight) and (weight.role, weight.component) not in formats
+    }
+    return _precision(formats, default, left), (*scheme.warnings, *_partial(scheme, ledger))
 
 
 def _is_matrix(weight: Weight) -> bool:
     """A matrix [out, in], one of each expert where there are experts; what has its own format keeps it."""
     sides = 3 if weight.pool is not None else 2
     return len(weight.shape) == sides and weight.kind is Kind.PARAMETER and weight.stored_as is None
+
+
+def _may_convert(weight: Weight) -> bool:
+    """Whether a group's format would reach it: a table with an input side, multiplied with."""
+    return weight.access is Access.MATMUL and len(weight.shape) - (weight.pool is not None) > 1
 
 
 def _modules(
@@ -107,8 +117,15 @@ def _modules(
             yield from (Module(f"{prefix}{{}}.{name}", layer) for prefix in prefixes)
 
 
-def _precision(formats: dict[tuple[Role, Component], dict[int, str]], default: str) -> Precision:
-    """Roles and groups that are stored alike everywhere as such; the rest as placements."""
+def _precision(
+    formats: dict[tuple[Role, Component], dict[int, str]],
+    default: str,
+    left: Collection[tuple[str, Component]],
+) -> Precision:
+    """Roles and groups that are stored alike everywhere as such; the rest as placements.
+
+    `left` are groups with matrices that no method converts (convolutions, states): they have no format in common.
+    """
     components = list(dict.fromkeys(component for _, component in formats))
     roles: dict[str, str] = {}
     placements: list[Placement] = []
@@ -119,7 +136,8 @@ def _precision(formats: dict[tuple[Role, Component], dict[int, str]], default: s
             for role, layers in here.items()
             if len(set(layers.values())) == 1
         }
-        for key, name in _grouped(uniform, here):
+        whole = {role.group for role in here if (role.group, component) not in left}
+        for key, name in _grouped(uniform, here, whole):
             others = (
                 layers.values()
                 for (role, of), layers in formats.items()
@@ -144,14 +162,16 @@ def _means(key: str, role: Role) -> bool:
     return key in {role.value, role.group}
 
 
-def _grouped(uniform: dict[Role, str], present: Iterable[Role]) -> Iterator[tuple[str, str]]:
-    """A group by its name where all its matrices are stored alike; look-up tables always by role."""
+def _grouped(
+    uniform: dict[Role, str], present: Iterable[Role], whole: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """A group by its name where all its matrices are linear and stored alike; look-up tables always by role."""
     groups: dict[str, list[Role]] = {}
     for role in present:
         groups.setdefault(role.group, []).append(role)
     for group, members in groups.items():
         names = {uniform.get(role) for role in members}
-        if len(names) == 1 and (name := names.pop()) is not None and group != "embedding":
+        if len(names) == 1 and (name := names.pop()) is not None and group in whole and group != "embedding":
             yield group, name
         else:
             yield from ((role.value, uniform[role]) for role in members if role in uniform)

@@ -64,13 +64,13 @@ def patches(config: Reader, *, bias: bool, channels: str = "num_channels", frame
     )
 
 
-def grid(config: Reader) -> int:
-    """Patches of an image: `image_size` over `patch_size`, rounded down on both sides."""
+def grid(config: Reader) -> tuple[int, int]:
+    """Rows and columns of an image's patches: `image_size` over `patch_size`, rounded down on both sides."""
     image, patch = square(config, "image_size"), square(config, "patch_size")
-    patches = (image[0] // patch[0]) * (image[1] // patch[1])
-    if not patches:
+    rows, columns = image[0] // patch[0], image[1] // patch[1]
+    if not rows * columns:
         raise config.refuse("image_size", f"smaller than a patch of {patch[0]:,} x {patch[1]:,}")
-    return patches
+    return rows, columns
 
 
 def named_tower(config: Reader, key: str, default: str) -> Tower | None:
@@ -105,7 +105,12 @@ def behind(tower: Tower, *projectors: Part) -> list[Tower]:
 
 def width(tower: Tower) -> int:
     """The hidden size of the tower's transformer."""
-    return next(part.hidden_size for part in tower.parts if isinstance(part, VisionTransformer))
+    return transformer_of(tower).hidden_size
+
+
+def transformer_of(tower: Tower) -> VisionTransformer:
+    """The tower's transformer."""
+    return next(part for part in tower.parts if isinstance(part, VisionTransformer))
 
 
 def leave_out(config: Reader, key: str, model_type: str) -> None:

@@ -19,11 +19,13 @@ DEFAULTS = {
 def tower(config: Reader) -> list[Part]:
     """The projection to CLIP's own embedding is not part of the vision model."""
     config.ignore("projection_dim", "vocab_size", "initializer_factor")
+    rows, columns = _layers.grid(config)
     hidden = config.size("hidden_size")
     transformer = VisionTransformer(
         hidden_size=hidden,
         patches=_layers.patches(config, bias=False),
-        positions=_layers.grid(config) + 1,
+        positions=rows * columns + 1,
+        grid=(rows, columns),
         class_tokens=1,
         input_norm="layer",
         stack=_layers.stack(

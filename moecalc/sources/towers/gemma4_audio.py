@@ -12,12 +12,15 @@ DEFAULTS = {
     "conv_kernel_size": 5,
     "use_clipped_linears": True,
     "output_proj_dims": 1536,
+    "attention_chunk_size": 12,
+    "attention_context_left": 13,
+    "attention_context_right": 0,
 }
 
 
 def tower(config: Reader) -> list[Part]:
-    """Attention is limited to chunks; the limits hold no parameters."""
-    config.ignore("attention_chunk_size", "attention_context_left", "attention_context_right")
+    """Attention is in chunks, and reaches `attention_context_left` - 1 frames back, the query's own included."""
+    config.expect("attention_context_right", 0, why="only attention to past frames is modelled")
     config.ignore("attention_logit_cap", "attention_invalid_logits_value")
     config.ignore("residual_weight", "gradient_clipping")
     hidden, heads = config.size("hidden_size"), config.size("num_attention_heads")
@@ -29,8 +32,8 @@ def tower(config: Reader) -> list[Part]:
     return [
         Subsampling(
             channels=channels,
-            # The reference derives the bins that are left from the first convolution's channels.
-            frequencies=channels[0] // 4,
+            # The reference derives the bins that two halvings leave from the first convolution's channels.
+            input_frequencies=4 * (channels[0] // 4),
             hidden_size=hidden,
             norm="layer_no_bias",
         ),
@@ -43,6 +46,9 @@ def tower(config: Reader) -> list[Part]:
             norms=9,
             relative_projection=True,
             clipped_linears=config.flag("use_clipped_linears", default=False),
+            joined=4,
+            block=config.size("attention_chunk_size"),
+            window=config.size("attention_context_left") - 1,
         ),
-        Projector(sizes=[hidden, config.size("output_proj_dims")], bias=True),
+        Projector(sizes=[hidden, config.size("output_proj_dims")], bias=True, joined=4),
     ]

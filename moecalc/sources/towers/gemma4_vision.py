@@ -14,6 +14,7 @@ DEFAULTS = {
     "num_key_value_heads": 12,
     "head_dim": 64,
     "patch_size": 16,
+    "pooling_kernel_size": 3,
     "position_embedding_size": 10240,
     "use_clipped_linears": False,
     "standardize": False,
@@ -22,7 +23,7 @@ DEFAULTS = {
 
 def tower(config: Reader) -> list[Part]:
     """Norms around each sublayer, on query and key heads, and on values without parameters."""
-    config.ignore("pooling_kernel_size", "default_output_length", "global_head_dim")
+    config.ignore("default_output_length", "global_head_dim")
     config.ignore("image_seq_length", "video_seq_length")
     config.expect("attention_bias", False, why="the reference's projections have no biases")
     attention = GQA(

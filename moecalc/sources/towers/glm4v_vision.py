@@ -26,12 +26,13 @@ def tower(config: Reader) -> list[Part]:
 
     A strided convolution joins squares of patches, then a matrix, a norm and a gated feed-forward follow.
     """
+    rows, columns = _layers.grid(config)  # positions only: they are interpolated to the image
     hidden, out = config.size("hidden_size"), config.size("out_hidden_size")
     heads = config.size("num_heads", "num_attention_heads")
     transformer = VisionTransformer(
         hidden_size=hidden,
         patches=patches(config, bias=True),
-        positions=_layers.grid(config),
+        positions=rows * columns,
         input_norm="rms",
         stack=_layers.stack(
             layers=config.size("depth", "num_hidden_layers"),
@@ -43,8 +44,12 @@ def tower(config: Reader) -> list[Part]:
             final_norm="rms",
         ),
     )
-    downsample = Projector(sizes=[hidden * config.size("spatial_merge_size") ** 2, out], bias=True)
+    joined = config.size("spatial_merge_size") ** 2
+    downsample = Projector(sizes=[hidden * joined, out], bias=True, joined=joined)
     merger = Projector(
-        sizes=[out, out], output_norm="layer", intermediate_size=config.size("intermediate_size")
+        sizes=[out, out],
+        output_norm="layer",
+        intermediate_size=config.size("intermediate_size"),
+        joined=joined,
     )
     return [transformer, downsample, merger]

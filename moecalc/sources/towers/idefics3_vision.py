@@ -21,4 +21,4 @@ def tower(config: Reader) -> list[Part]:
     config.ignore(
         "size", "max_image_size", "use_base_siglip"
     )  # release keys of image processing and training
-    return [transformer(config, _layers.grid(config), head=False)]
+    return [transformer(config, grid=_layers.grid(config), head=False)]

@@ -41,14 +41,15 @@ def tower(config: Reader) -> list[Part]:
     )
     if config.flag("use_qk_norm", default=False):
         attention = msgspec.structs.replace(attention, qk_norm="rms", qk_norm_over="full")
-    config.ignore("image_size")  # read for the learned positions only
+    rows, columns = _layers.grid(config)
     positioned = config.flag("use_absolute_position_embeddings", default=True)
     transformer = VisionTransformer(
         hidden_size=hidden,
         patches=_layers.patches(config, bias=True),
-        positions=_layers.grid(config) + 1 if positioned else 0,
-        # the class token, and the one that stands for a masked patch in training
-        class_tokens=1 + config.flag("use_mask_token", default=False),
+        positions=rows * columns + 1 if positioned else 0,
+        grid=(rows, columns),
+        class_tokens=1,
+        mask_token=config.flag("use_mask_token", default=False),
         stack=_layers.stack(
             layers=config.size("num_hidden_layers"),
             attention=attention,

@@ -16,20 +16,23 @@ DEFAULTS = {
     "vision_output_dim": 7680,
     "projector_input_dim": 4096,
     "projector_output_dim": 4096,
+    "pixel_shuffle_ratio": 0.5,
 }
 
 
 def tower(config: Reader) -> list[Part]:
     """Norms before and behind the layers; the adapter's two matrices have no biases."""
-    config.ignore("pixel_shuffle_ratio", "projector_dropout", "multi_modal_projector_bias")
+    config.ignore("projector_dropout", "multi_modal_projector_bias")
     config.ignore("vision_feature_layer", "vision_feature_select_strategy")
     hidden, inner = config.size("hidden_size"), config.size("intermediate_size")
+    rows, columns = _layers.grid(config)
     out = config.size("projector_output_dim")
     config.expect("projector_input_dim", out, why="the adapter's two matrices would not fit each other")
     transformer = VisionTransformer(
         hidden_size=hidden,
         patches=_layers.patches(config, bias=False),
-        positions=_layers.grid(config) + 1,
+        positions=rows * columns + 1,
+        grid=(rows, columns),
         class_tokens=1,
         input_norm="layer",
         stack=_layers.stack(
@@ -39,4 +42,12 @@ def tower(config: Reader) -> list[Part]:
             final_norm="layer",
         ),
     )
-    return [transformer, Projector(sizes=[inner, out, out])]
+    return [transformer, Projector(sizes=[inner, out, out], joined=joined(config))]
+
+
+def joined(config: Reader) -> int:
+    """Patches that the pixel shuffle makes one."""
+    ratio = config.number("pixel_shuffle_ratio")
+    if not 0 < ratio <= 1:
+        raise config.refuse("pixel_shuffle_ratio", "it must be above 0 and at most 1")
+    return round(1 / ratio**2)

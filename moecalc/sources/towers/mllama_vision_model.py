@@ -22,6 +22,7 @@ DEFAULTS = {
 
 def tower(config: Reader) -> list[Part]:
     """`vision_output_dim` is what the language model is given: the last output beside those of some layers."""
+    rows, columns = _layers.grid(config)
     hidden = config.size("hidden_size")
     config.ignore("vision_output_dim", "intermediate_layers_indices")
     attention = _layers.attention(hidden, config.size("attention_heads", "num_attention_heads"), bias=False)
@@ -29,7 +30,8 @@ def tower(config: Reader) -> list[Part]:
     transformer = VisionTransformer(
         hidden_size=hidden,
         patches=_layers.patches(config, bias=False),
-        positions=_layers.grid(config) + 1,
+        positions=rows * columns + 1,
+        grid=(rows, columns),
         class_tokens=1,
         tiles=Tiles(
             aspect_ratios=len(config.items("supported_aspect_ratios")) + 1, tiles=config.size("max_num_tiles")

@@ -22,6 +22,10 @@ DEFAULTS = {
 }
 
 
+SEGMENT = 500
+"""Frames behind the convolutions that see each other (transformers 5.23, Phi4MultimodalAudioModel.forward)."""
+
+
 def tower(config: Reader) -> list[Part]:
     """Each convolution halves time and frequency, rounded up; relative positions are one shared table."""
     config.ignore("activation", "conv_activation", "conv_glu_type", "nemo_activation", "nemo_final_size")
@@ -36,14 +40,13 @@ def tower(config: Reader) -> list[Part]:
     halvings = reduction.bit_length() - 1
     if reduction != 2**halvings or halvings == 0:
         raise config.refuse("time_reduction", "a power of 2 is needed, 2 at least")
-    frequencies = -(-config.size("input_size") // reduction)
     distances = config.size("bias_max_distance")
     return [
         FeatureNorm(frequencies=config.size("input_size")),
         Subsampling(
             channels=[config.size("nemo_conv_channels")] * halvings,
             separable=True,
-            frequencies=frequencies,
+            input_frequencies=config.size("input_size"),
             hidden_size=hidden,
             bias=True,
         ),
@@ -59,6 +62,8 @@ def tower(config: Reader) -> list[Part]:
             norms=5,
             bias=True,
             glu_bias=True,
+            joined=reduction,
+            segment=SEGMENT,
             relative_positions=distances if config.flag("bias_symmetric", default=False) else 2 * distances,
         ),
     ]

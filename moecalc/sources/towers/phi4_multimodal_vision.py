@@ -19,4 +19,4 @@ DEFAULTS = {
 def tower(config: Reader) -> list[Part]:
     """The reference keeps the head although the language model reads patches."""
     config.ignore("crop_size", "feature_layer")
-    return [transformer(config, _layers.grid(config), head=True)]
+    return [transformer(config, grid=_layers.grid(config), head=True)]

@@ -47,5 +47,6 @@ def patches(config: Reader, *, bias: bool) -> Patches:
 
 def merger(config: Reader, width: int, out: int, norm: Norm = "layer") -> Projector:
     """Norms each patch, joins a square of `spatial_merge_size` patches, and projects it by an MLP."""
-    joined = width * config.size("spatial_merge_size") ** 2
-    return Projector(sizes=[joined, joined, out], bias=True, input_norm=norm, input_norm_size=width)
+    joined = config.size("spatial_merge_size") ** 2
+    sizes = [width * joined, width * joined, out]
+    return Projector(sizes=sizes, bias=True, input_norm=norm, input_norm_size=width, joined=joined)

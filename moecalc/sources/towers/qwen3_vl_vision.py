@@ -27,7 +27,9 @@ def tower(config: Reader) -> list[Part]:
     parts: list[Part] = [transformer(config), main]
     taps = config.items("deepstack_visual_indexes", default=[])
     if taps:
-        parts.append(Projector(sizes=main.sizes, bias=True, input_norm="layer", copies=len(taps)))
+        parts.append(
+            Projector(sizes=main.sizes, bias=True, input_norm="layer", copies=len(taps), joined=main.joined)
+        )
     return parts
 
 

@@ -19,17 +19,26 @@ DEFAULTS = {
 
 def tower(config: Reader) -> list[Part]:
     """A learned position for each patch of `image_size`; no class token."""
-    return [transformer(config, _layers.grid(config))]
+    return [transformer(config, grid=_layers.grid(config))]
 
 
-def transformer(config: Reader, positions: int, head: bool | None = None) -> VisionTransformer:
-    """SigLIP's layers; `head` overrides `vision_use_head`."""
+def transformer(
+    config: Reader,
+    positions: int | None = None,
+    *,
+    grid: tuple[int, int] | None = None,
+    head: bool | None = None,
+) -> VisionTransformer:
+    """SigLIP's layers, with a position for each patch of the grid or a number of them; `head` overrides its key."""
+    if grid is not None:
+        positions = grid[0] * grid[1]
     hidden, inner = config.size("hidden_size"), config.size("intermediate_size")
     pooled = config.flag("vision_use_head", default=True) if head is None else head
     return VisionTransformer(
         hidden_size=hidden,
         patches=_layers.patches(config, bias=True),
-        positions=positions,
+        positions=positions or 0,
+        grid=grid,
         stack=_layers.stack(
             layers=config.size("num_hidden_layers"),
             attention=_layers.attention(hidden, config.size("num_attention_heads"), bias=True),

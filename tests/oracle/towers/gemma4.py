@@ -38,3 +38,7 @@ VARIANTS = [
     {"audio_config": {**AUDIO, "use_clipped_linears": False, "conv_kernel_size": 3}},
     {"audio_config": {**AUDIO, "num_hidden_layers": 1, "subsampling_conv_channels": [16, 4]}},
 ]
+
+COUNTED = (
+    "averages squares of patches by a matmul with zeros and fractions, and fills the last block of sound up"
+)

@@ -13,3 +13,5 @@ VARIANTS = [
     {"text_config": {"tie_word_embeddings": True}},
     {"vision_feature_layer": [-2, -1]},
 ]
+
+COUNTED = "packs several images behind each other, and scores and masks the pairs between them"

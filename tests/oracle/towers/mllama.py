@@ -28,3 +28,7 @@ VARIANTS = [
     {"vision_config": {"max_num_tiles": 2, "supported_aspect_ratios": [[1, 1], [1, 2], [2, 1]]}},
     {"tie_word_embeddings": True},
 ]
+
+COUNTED = (
+    "fills every tile up to a multiple of 8 positions, and finds out which of them are filling by a matmul"
+)

@@ -30,3 +30,8 @@ VARIANTS = [
     {"tie_word_embeddings": True},
     {"sliding_window": 16},
 ]
+
+COUNTED = (
+    "convolves the columns that sound is padded with; projects the learned ends of rows, whose number follows from "
+    "how an image is cut; fills sound of more than 500 frames up to whole segments"
+)

@@ -141,6 +141,14 @@ def test_a_name_twice_in_one_header(tmp_path):
         read_checkpoint(write_raw(tmp_path / "x.safetensors", raw, 64))
 
 
+def test_metadata_twice_in_one_header(tmp_path):
+    raw = (
+        f'{{"__metadata__": {{"a": "1"}}, "__metadata__": {{"b": "2"}}, "a": {json.dumps(entry())}}}'.encode()
+    )
+    with pytest.raises(InputError, match="`__metadata__` occurs twice"):
+        read_checkpoint(write_raw(tmp_path / "x.safetensors", raw, 64))
+
+
 def test_a_tensor_may_be_named_like_a_field(tmp_path):
     header = read_checkpoint(
         write(tmp_path / "x.safetensors", [("data_offsets", "F32", (2,)), ("a", "F32", (2,))])
@@ -202,13 +210,14 @@ def test_an_index_that_differs_from_its_files_is_said(tmp_path):
     index["weight_map"]["gone"] = file
     (folder / checkpoint.INDEX).write_text(json.dumps(index))
     notes = " ".join(read_checkpoint(folder).notes)
-    assert "1 tensors of the index are in no file: `gone`" in notes
-    assert "1 stored tensors are not in the index: `b`" in notes
+    assert "1 tensor of the index is in no file: `gone`" in notes
+    assert "1 stored tensor is not in the index: `b`" in notes
     assert "total_size 70; the tensors take 68 bytes" in notes
 
 
 @pytest.mark.parametrize(
-    "name", ["../other.safetensors", "/etc/passwd", "sub/x.safetensors", "..", "", "a\\b"]
+    "name",
+    ["../other.safetensors", "/etc/passwd", "sub/x.safetensors", "..", "", "a\\b", "a\0b", "x" * 256],
 )
 def test_an_index_names_files_beside_it_only(tmp_path, name):
     folder = write_sharded(tmp_path / "m", [PAIR])
@@ -240,9 +249,9 @@ def test_several_files_without_an_index(tmp_path):
     write(tmp_path / "adapter_model.safetensors", [("lora", "F32", (9,))])
     header = read_checkpoint(tmp_path)
     assert header.files == ("one.safetensors", "two.safetensors")
-    assert header.duplicates == ("b",)
-    assert header.total_bytes == 74
-    assert "1 names occur in two files, counted once: `b`" in header.notes[0]
+    assert [(t.name, t.file) for t in header.duplicates] == [("b", "two.safetensors")]
+    assert header.total_bytes == 78  # all that the files store
+    assert "1 name occurs in two files, counted once: `b`" in header.notes[0]
 
 
 def test_the_same_weights_twice_are_counted_once(tmp_path):

@@ -1,0 +1,249 @@
+"""`cost`: dollars per million tokens, per request and per conversation, on rented or own devices; API prices beside."""
+
+import datetime as dt
+from collections.abc import Iterable
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from moecalc.api.buying import buying
+from moecalc.api.loading import load
+from moecalc.api.model import Model, StatedModel
+from moecalc.api.outlays import draw_of, outlay_of
+from moecalc.api.speed import speed
+from moecalc.calc import memory
+from moecalc.calc.budget import MOST_SEQUENCES
+from moecalc.calc.cost import Cost, RequestCost
+from moecalc.calc.outlay import SECONDS_PER_HOUR, Outlay
+from moecalc.calc.pace import Pace, decode_pace, prefill_pace
+from moecalc.calc.request import request_time
+from moecalc.calc.roofline import Roofline
+from moecalc.errors import InputError, UndeterminedError
+from moecalc.specs import money
+from moecalc.specs.fleet import UNLISTED, Fleet
+from moecalc.specs.money import Amount
+from moecalc.specs.plan import Plan
+from moecalc.specs.request import Request, parse_request
+from moecalc.specs.workload import check_length
+
+BATCHES = (1, 4, 16, 64, 256, 1024, 4096, 16384)
+"""Batches that the curve shows, as far as they fit; the one asked about and the largest stand among them."""
+
+
+def cost(
+    model: Any,
+    fleet: Fleet,
+    *,
+    plan: Plan | None = None,
+    quant: str | None = None,
+    kv_dtype: str | None = None,
+    engine: str | None = None,
+    utilization: Fraction | float | None = None,
+    batch: int | None = None,
+    context: int | None = None,
+    prompt: int | None = None,
+    request: Request | str | None = None,
+    pools: int = 1,
+    price: Amount | None = None,
+    busy: Amount | None = None,
+    power: Amount | None = None,
+    electricity: Amount | None = None,
+    hardware_price: Amount | None = None,
+    lifetime: Amount | None = None,
+    carbon: Amount | None = None,
+    api: bool = False,
+    on: dt.date | None = None,
+) -> Cost:
+    """What tokens of a model cost on a fleet.
+
+    `batch` None is the most sequences that fit; `prompt` None is the context; a `request` mix stands in place of
+    both lengths. `price` is USD per GPU-hour (None: the latest on-demand price known of the device, with its date);
+    `hardware_price` (USD per GPU, with `lifetime` and `electricity`, USD per kWh) is own hardware instead. `busy` is
+    the share of the paid time in which the deployment works at this rate (None: all of it), `power` watts per GPU
+    (None: the TDP), `carbon` grams of CO2 per kWh. `api` puts API prices beside (extra `prices`), those of the day
+    `on` (None: today). `engine` and `utilization` decide how many sequences fit, as in `fit`.
+
+    Raises InputError for amounts that make no sense and a batch that does not fit, UndeterminedError where a
+    price, a bandwidth or the architecture is not known.
+    """
+    found = model if isinstance(model, Model | StatedModel) else load(model)
+    if not isinstance(found, Model):
+        raise UndeterminedError(
+            f"`{found.name}` has no known architecture: what a step reads cannot be said",
+            hint=f"`moecalc show {found.name}` prints what follows from its figures",
+        )
+    mix = _mix(request, context, prompt, pools)
+    draw, draw_words = draw_of(fleet, power)
+    outlay = outlay_of(
+        fleet,
+        draw,
+        price,
+        Decimal(1) if busy is None else money.share("--busy", busy),
+        electricity,
+        hardware_price,
+        lifetime,
+    )
+    placed = speed(
+        found,
+        fleet,
+        plan=plan,
+        quant=quant,
+        kv_dtype=kv_dtype,
+        context=mix.longest if mix else context,
+        prompt=mix.prompt if mix else prompt,
+        engine=engine,
+        utilization=utilization,
+    )
+    bound, name, longest = placed.roofline, placed.engine, placed.workload.context
+    lengths = (mix.context, mix.prompt) if mix else (longest, placed.workload.prompt)
+    capacity = _capacity(found.name, fleet, placed.held.max_sequences, longest)
+    chosen = _batch(batch, capacity, longest)
+    output = decode_pace(bound, chosen, lengths[0], name)
+    input_ = prefill_pace(bound, lengths[1], chosen, 0, name) if bound.is_bounded else None
+    asked = None if mix is None else _request(bound, mix, chosen, pools, name, outlay, capacity, found)
+    cost_ = Cost(
+        model=found.name,
+        title=found.title,
+        source=found.source,
+        fleet=fleet.describe(),
+        devices=fleet.count,
+        plan=bound.plan,
+        precision=placed.precision,
+        kv_dtype=bound.kv_dtype,
+        engine=name,
+        batch=chosen,
+        context=lengths[0],
+        prompt=lengths[1],
+        capacity=capacity,
+        outlay=outlay,
+        output=output,
+        input=input_,
+        curve=tuple(_curve(bound, chosen, capacity, lengths[0], name)),
+        is_sparse=any(weight.pool is not None for weight in found.ledger.weights),
+        draw=draw,
+        draw_words=draw_words,
+        grams_per_kwh=None if carbon is None else money.number("--carbon", carbon, "--carbon 400", free=True),
+        request=asked,
+        buying=None,
+        defaults=_defaults(batch, context, prompt, mix, plan, busy, chosen, lengths, bound.plan),
+        warnings=placed.warnings,
+    )
+    if not api:
+        return cost_
+    from msgspec.structs import replace
+
+    return replace(cost_, buying=buying(cost_, on or dt.datetime.now(dt.UTC).date()))
+
+
+def _mix(
+    request: Request | str | None, context: int | None, prompt: int | None, pools: int
+) -> Request | None:
+    if pools not in {1, 2}:
+        raise InputError(
+            f"`--pools` is {pools}", hint="1: prefill and decode share devices; 2: each has its own"
+        )
+    if request is None:
+        if pools == 2:
+            raise InputError(
+                "how many devices prefill and how many decode follows from a mix",
+                hint='add `--request "in=8k,out=1k"`',
+            )
+        return None
+    if context is not None or prompt is not None:
+        raise InputError(
+            "`--request` says how long prompt and answer are, and so do `--context` and `--prompt`",
+            hint="leave those out",
+        )
+    return parse_request(request) if isinstance(request, str) else request
+
+
+def _capacity(model: str, fleet: Fleet, most: int | None, context: int) -> int:
+    if most is None:
+        same = f" --gpu {fleet.describe().replace(' ', '')}" if UNLISTED not in fleet.describe() else ""
+        raise InputError(
+            f"`{model}` does not fit {fleet.describe()} with a sequence of {context:,} tokens",
+            hint=f"`moecalc fit {model}{same}` says what {'is missing' if same else 'would hold it'}",
+        )
+    return most
+
+
+def _batch(batch: int | None, capacity: int, context: int) -> int:
+    if batch is None:
+        # State that hardly counts sets no limit: then what the longest column of the curve has.
+        return capacity if capacity < MOST_SEQUENCES else BATCHES[-1]
+    check_length("batch", batch)
+    if batch > capacity:
+        raise InputError(
+            f"`--batch {batch}` does not fit: at most {capacity:,} sequences of {context:,} tokens",
+            hint=f"type `--batch {capacity}`, name more devices, or a smaller `--kv-dtype`",
+        )
+    return batch
+
+
+def _curve(bound: Roofline, batch: int, capacity: int, context: int, engine: str) -> Iterable[Pace]:
+    largest = capacity if capacity < MOST_SEQUENCES else BATCHES[-1]
+    sizes = {batch, largest, *(size for size in BATCHES if size <= largest)}
+    # A power right beside one that was asked for tells nothing more.
+    crowded = {a for a in BATCHES[1:] for b in (batch, largest) if a != b and b / 1.6 < a < b * 1.6}
+    return (decode_pace(bound, size, context, engine) for size in sorted(sizes - (crowded - {batch})))
+
+
+def _request(
+    bound: Roofline,
+    mix: Request,
+    batch: int,
+    pools: int,
+    engine: str,
+    outlay: Outlay,
+    capacity: int,
+    found: Model,
+) -> RequestCost:
+    if not bound.is_bounded:
+        raise UndeterminedError(
+            f"`{bound.machine(0).name}` has no published dense peak (`peaks`): nothing bounds what a prompt takes",
+            hint="choose another device, or ask for output alone: leave `--request` out",
+        )
+    time = request_time(bound, mix, batch, engine)
+    splits = time.splits if pools == 2 else None
+    seconds = time.overlapped if splits is None else splits.map(lambda split: split.seconds)
+    hold = outlay.standing_usd_per_hour / min(capacity, MOST_SEQUENCES)
+    pause = mix.pause_seconds
+    return RequestCost(
+        time=time,
+        pools=pools,
+        new_usd=time.new.map(outlay.usd),
+        cached_usd=time.cached.map(outlay.usd),
+        output_usd=time.output.map(outlay.usd),
+        apart_usd=time.apart.map(outlay.usd),
+        usd=seconds.map(outlay.usd),
+        splits=splits,
+        moved_bytes=memory.state_bytes(found.ledger, mix.prompt, bound.kv_dtype),
+        hold_usd_per_hour=hold,
+        hold_usd=None
+        if pause is None
+        else hold * (mix.turns - 1) * Decimal(pause.numerator) / pause.denominator / SECONDS_PER_HOUR,
+    )
+
+
+def _defaults(
+    batch: int | None,
+    context: int | None,
+    prompt: int | None,
+    mix: Request | None,
+    plan: Plan | None,
+    busy: Amount | None,
+    chosen: int,
+    lengths: tuple[int, int],
+    own: Plan,
+) -> dict[str, str | int]:
+    assumed: dict[str, str | int] = {}
+    if batch is None:
+        assumed["batch"] = chosen
+    if mix is None:
+        assumed |= {"context": lengths[0]} if context is None else {}
+        assumed |= {"prompt": lengths[1]} if prompt is None else {}
+    if plan is None and own.devices > 1:
+        assumed["plan"] = own.words
+    if busy is None:
+        assumed["busy"] = "100%"
+    return assumed

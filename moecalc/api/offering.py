@@ -1,0 +1,104 @@
+"""`fit` without devices: which ones hold the model, by quantization."""
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from moecalc.api.fit_setting import TRIED, Asked, shares_memory
+from moecalc.calc.budget import usable
+from moecalc.calc.fitted import Offer, Offers, Setting
+from moecalc.calc.fitting import COUNTS, MACHINE, Search
+from moecalc.calc.shares import loaded_bytes
+from moecalc.errors import InputError
+from moecalc.ir.numeric import Number
+from moecalc.specs.hardware import Accelerator, accelerators
+
+
+def offers(
+    model: Any,
+    *,
+    quant: str | Iterable[str] | None = None,
+    context: int | None = None,
+    sequences: int = 1,
+    kv_dtype: str | None = None,
+    utilization: Fraction | float | None = None,
+    engine: str | None = None,
+) -> Offers:
+    """The fewest devices of every listed kind that hold a model, by quantization (None: those people download).
+
+    Raises UndeterminedError where the architecture is not known.
+    """
+    asked = Asked(
+        model,
+        context=context,
+        sequences=sequences,
+        kv_dtype=kv_dtype,
+        utilization=utilization,
+        engine=engine,
+    )
+    named = [quant] if isinstance(quant, str) else list(quant or ())
+    made: list[Offer] = []
+    weights: dict[str, Number] = {}
+    settings: dict[str, Setting] = {}
+    for name in dict.fromkeys(part.strip().lower() for part in named) or TRIED:
+        try:
+            setting = asked.setting(name, ())
+            precision = asked.precision(name)
+        except InputError:
+            if named:
+                raise
+            continue  # a recipe that this model's matrices do not allow, or a cache that the engine has not
+        shards = asked.shards(setting)
+        weights[name] = loaded_bytes(shards.ledger, precision, shards.components)
+        settings[name] = setting
+        made += sorted(_offers(asked, name), key=_dearness)
+    order = sorted(weights, key=lambda name: -weights[name])
+    return Offers(
+        model=asked.model.name,
+        source=asked.model.source,
+        settings=settings,
+        weight_bytes={name: weights[name] for name in order},
+        offers=tuple(sorted(made, key=lambda offer: order.index(offer.quant))),
+        warnings=(*asked.model.warnings, *asked.workload.warnings),
+    )
+
+
+def _offers(asked: Asked, quant: str) -> Iterator[Offer]:
+    precision = asked.precision(quant)
+    searches: dict[bool, Search] = {}
+    for device in accelerators():
+        memory = device.usable_bytes()
+        if memory is None:
+            continue
+        shared = shares_memory(device)
+        setting = asked.setting(quant, (device,))
+        if shared not in searches:
+            searches[shared] = Search(asked.shards(setting), precision, setting.overhead, setting.case)
+        most = 1 if shared else COUNTS[-1] if _is_joined(device) else MACHINE
+        capacity = usable(memory.bytes, setting.utilization)
+        need = searches[shared].fewest(capacity, [count for count in COUNTS if count <= most])
+        if need is None:
+            continue
+        price = device.price()
+        yield Offer(
+            quant=quant,
+            device=device.name,
+            kind=device.kind,
+            count=need.count,
+            plan=need.plan.words,
+            usd_per_hour=price.usd_per_gpu_hour * need.count if price else None,
+            price_note=f"{price.provider}, {price.date or 'undated'}" if price else "no price known",
+            rank=need.rank,
+        )
+
+
+def _is_joined(device: Accelerator) -> bool:
+    """Whether a link of its own joins more of them than one machine's slots hold."""
+    return device.interconnect is not None and not device.interconnect.name.startswith("PCIe")
+
+
+def _dearness(offer: Offer) -> tuple[bool, Decimal, int, str]:
+    """Those with a price first, the cheapest first; then the fewest devices."""
+    price = offer.usd_per_hour
+    return price is None, price or Decimal(0), offer.count, offer.device

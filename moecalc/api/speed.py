@@ -1,0 +1,308 @@
+"""`speed`: how fast a model decodes and reads prompts on given devices, at the ceiling and as expected."""
+
+from fractions import Fraction
+from typing import Any
+
+from moecalc.api.fit_setting import LLAMA_CPP, Asked
+from moecalc.api.offloading import Host
+from moecalc.api.precision import RELEASED
+from moecalc.api.rooflines import roofline
+from moecalc.calc import measured as held_against
+from moecalc.calc import speculation
+from moecalc.calc.budget import Holding, fullest
+from moecalc.calc.expectation import Expected, NoExpectation, expect_decode, expect_prefill
+from moecalc.calc.fitted import Setting
+from moecalc.calc.fitting import Room, best_holding
+from moecalc.calc.hybrid import Hybrid, Placement, hybrid, published_spread, ram_bandwidth
+from moecalc.calc.machine import fastest
+from moecalc.calc.measured import Measured
+from moecalc.calc.offload import Demand, Layers, Offload
+from moecalc.calc.roofline import Roofline
+from moecalc.calc.speculation import Speculation
+from moecalc.calc.speed import Decode, Held, Prefill, Speed
+from moecalc.calc.traffic import SHARED, UNIFORM, Routing
+from moecalc.errors import InputError
+from moecalc.specs.engines import find_engine
+from moecalc.specs.fleet import Fleet
+from moecalc.specs.plan import Plan
+from moecalc.specs.workload import Workload
+
+
+def speed(
+    model: Any,
+    fleet: Fleet,
+    *,
+    plan: Plan | None = None,
+    quant: str | None = None,
+    kv_dtype: str | None = None,
+    batch: int = 1,
+    context: int | None = None,
+    prompt: int | None = None,
+    past: int = 0,
+    engine: str | None = None,
+    overlap: float = 1.0,
+    utilization: Fraction | float | None = None,
+    served: bool = False,
+    measured: str | None = None,
+    drafted: int | None = None,
+    acceptance: float | None = None,
+) -> Speed:
+    """How fast a model is on a fleet.
+
+    `batch` sequences, over all devices, decode with `context` keys each; a prompt has `prompt` tokens (None: the
+    context) behind `past` cached ones. `plan` None is the one that `fit` would choose. `overlap` is the share of a
+    token that counts as a new draw of experts: 1 uniform, 0 all tokens sharing theirs. `served` asks for what is
+    expected under continuous batching, where prompts disturb decoding. `measured` is a decode speed to hold against
+    the ceiling; `drafted` tokens, accepted with the rate `acceptance`, are speculative decoding. Where the model does
+    not fit and the fleet's host has RAM, part of it lies there; where it does not fit at all, the ceiling holds for
+    devices with more memory, and `held` says what is missing. Raises InputError for values that cannot be,
+    UndeterminedError where a bandwidth or the architecture is not known.
+    """
+    routing = routing_of(overlap)
+    speculation.check(drafted, acceptance)
+    asked = Asked(
+        model, context=context, sequences=batch, kv_dtype=kv_dtype, utilization=utilization, engine=engine
+    )
+    found = asked.model
+    workload = found.workload(context=context, prompt=prompt, past=past, batch=batch)
+    name = quant or RELEASED
+    setting = asked.setting(name, fleet.devices)
+    room = setting.room(fleet)
+    holding = _holding(asked, setting, room, name, plan)
+    held = _held(holding, setting, room)
+    bound = roofline(found, fleet, holding.plan, quant, setting.case.kv_dtype)
+    part = None
+    if not held.fits and fleet.host.ram is not None:
+        part = _hybrid(asked, name, fleet, setting, workload.prompt, routing)
+        bound = part[0] if part else bound
+    decode = Decode(
+        batch=workload.batch,
+        context=workload.context,
+        ceiling=part[1].decode if part else bound.decode(batch, workload.context, routing),
+        unconditional=part[1].unconditional if part else bound.decode(batch, workload.context, SHARED),
+        expected=NoExpectation(published_spread())
+        if part
+        else _expected(bound, workload, setting, prompt, served=served),
+    )
+    both = part is None and batch > 1 and not served
+    first = whole = None
+    if bound.is_bounded:
+        copies = bound.plan.replicas
+        first = _prefill(bound, part[1] if part else None, workload.prompt, 1, past, routing, setting)
+        whole = (
+            first if copies == 1 else _prefill(bound, None, workload.prompt, copies, past, routing, setting)
+        )
+    return Speed(
+        model=found.name,
+        source=found.source,
+        fleet=fleet,
+        quant=name,
+        precision=bound.precision.label,
+        kv_dtype=bound.kv_dtype,
+        engine=setting.engine.name,
+        workload=workload,
+        routing=routing,
+        roofline=bound,
+        decode=decode,
+        prefill=whole,
+        first=first,
+        served=_expected(bound, workload, setting, prompt, served=True) if both else None,
+        held=held,
+        arithmetic=_arithmetic(bound, fleet),
+        hybrid=part[1] if part else None,
+        speculation=_speculation(bound, asked, decode, drafted, acceptance, routing, hybrid_=bool(part)),
+        measured=_measured(measured, decode, bound, hybrid_=bool(part)),
+        plan_chosen=plan is None,
+        warnings=(*found.warnings, *workload.warnings),
+    )
+
+
+def routing_of(overlap: float) -> Routing:
+    """How tokens are taken to choose their experts. Raises InputError for a share outside [0, 1]."""
+    if isinstance(overlap, bool) or not 0 <= overlap <= 1:  # nan is refused too
+        raise InputError(
+            f"`overlap` is {overlap!r}",
+            hint="the share of a token that counts as a new draw of experts: 1 uniform, 0 all tokens on the same",
+        )
+    if overlap == 1:
+        return UNIFORM
+    return SHARED if overlap == 0 else Routing(overlap, f"overlap {overlap:g}")
+
+
+def offload_ceiling(
+    bound: Roofline,
+    layers: Layers,
+    demand: Demand,
+    placed: Offload,
+    fleet: Fleet,
+    *,
+    prompt: int | None = None,
+    routing: Routing = UNIFORM,
+) -> Hybrid:
+    """The ceilings of an offload placement; a prompt is as long as the context unless said.
+
+    `bound` is the roofline of the whole model on the same devices, whole layers to each. Raises UndeterminedError
+    where the bandwidth of the RAM was not said.
+    """
+    placement = Placement(
+        roofline=bound,
+        layers=layers,
+        demand=demand,
+        offload=placed,
+        ram_bandwidth=ram_bandwidth(fleet.host),
+    )
+    return hybrid(
+        placement,
+        host_link_of(fleet),
+        batch=demand.sequences,
+        context=demand.context,
+        prompt=prompt or demand.context,
+        routing=routing,
+    )
+
+
+def host_link_of(fleet: Fleet) -> int | None:
+    """Bytes per second that the slowest device can be sent by the host; None where that of any is not known."""
+    links = [group.device.host_link for group in fleet.groups]
+    known = [link.bytes_per_second for link in links if link is not None]
+    return min(known) if len(known) == len(links) else None
+
+
+def _holding(asked: Asked, setting: Setting, room: Room, quant: str, plan: Plan | None) -> Holding:
+    shards = asked.shards(setting)
+    if plan is None:
+        return best_holding(shards, asked.precision(quant), room, setting.case)
+    if plan.devices != room.devices:
+        raise InputError(
+            f"`{plan.words}` makes {plan.devices} devices, and `--gpu` names {room.devices}",
+            hint="`--tp` x `--pp` x `--dp` is the number of devices",
+        )
+    if setting.case.layers_only and plan.tensor * plan.data > 1:
+        raise InputError(
+            f"`{plan.words}`: llama.cpp deals whole layers to its devices",
+            hint=f"`--pp {plan.devices}`, or leave the plan out",
+        )
+    return setting.case.holding(shards.sharded(plan), asked.precision(quant))
+
+
+def _expected(
+    bound: Roofline, workload: Workload, setting: Setting, prompt: int | None, *, served: bool
+) -> Expected | NoExpectation:
+    return expect_decode(
+        bound,
+        workload.batch,
+        workload.context,
+        engine=setting.engine.name,
+        served=served,
+        prompt=prompt,
+    )
+
+
+def _held(holding: Holding, setting: Setting, room: Room) -> Held:
+    ranks = setting.case.ranks(holding, room)
+    stages = room.of_stages(holding.plan)
+    return Held(
+        free_bytes=float(fullest(ranks).free_bytes),
+        max_sequences=holding.most_sequences(stages, room.overhead_bytes, setting.case.context),
+    )
+
+
+def _prefill(
+    bound: Roofline,
+    part: Hybrid | None,
+    prompt: int,
+    prompts: int,
+    past: int,
+    routing: Routing,
+    setting: Setting,
+) -> Prefill:
+    expected = (
+        expect_prefill(bound, prompt, prompts, past, engine=setting.engine.name)
+        if part is None
+        else NoExpectation(published_spread())
+    )
+    return Prefill(
+        prompt=prompt,
+        prompts=prompts,
+        past=past,
+        ceiling=part.prefill if part else bound.prefill(prompt, prompts, past, routing),
+        expected=expected,
+    )
+
+
+def _hybrid(
+    asked: Asked, quant: str, fleet: Fleet, setting: Setting, prompt: int, routing: Routing
+) -> tuple[Roofline, Hybrid] | None:
+    """The offload placement that `fit` finds, and the roofline of the whole model on the same GPUs, layer by layer."""
+    host = Host(
+        asked.model,
+        fleet,
+        asked.setting(quant, fleet.devices, find_engine(LLAMA_CPP)),
+        asked.precision(quant),
+    )
+    placed = host.place() if host.is_read else None
+    if placed is None:
+        return None
+    plan = Plan(pipeline=fleet.count)
+    bound = roofline(asked.model, fleet, plan, quant, setting.case.kv_dtype)
+    demand = Demand(
+        kv_dtype=setting.case.kv_dtype, context=setting.case.context, sequences=setting.case.sequences
+    )
+    return bound, offload_ceiling(bound, host.layers, demand, placed, fleet, prompt=prompt, routing=routing)
+
+
+def _arithmetic(bound: Roofline, fleet: Fleet) -> dict[str, str | None]:
+    return {format_: fastest(fleet.devices[0], format_) for format_ in bound.ops}
+
+
+def _speculation(
+    bound: Roofline,
+    asked: Asked,
+    decode: Decode,
+    drafted: int | None,
+    acceptance: float | None,
+    routing: Routing,
+    *,
+    hybrid_: bool,
+) -> Speculation | None:
+    if drafted is None or acceptance is None:
+        return None
+    if hybrid_:
+        raise InputError(
+            "speculative decoding of a model that lies partly in RAM is not computed",
+            hint="leave `--speculate` out, or name devices that hold the model",
+        )
+    architecture = asked.model.architecture
+    modules = int(architecture.mtp.modules) if architecture.mtp else 1
+    # A semi-autoregressive drafter proposes all tokens in one pass of its stages.
+    drafter = speculation.drafter_of(bound, modules, 1 if architecture.drafter else None)
+    words = "the draft's own cost is not known and left out: this model has no prediction modules"
+    if drafter is not None:
+        words = (
+            f"{modules} prediction module{'s' if modules > 1 else ''} of the model, with its head"
+            if architecture.drafter is None
+            else "the model's own drafter, one pass for all tokens"
+        )
+    batches = sorted({*speculation.BATCHES, decode.batch})
+    return Speculation(
+        drafted=drafted,
+        acceptance=float(acceptance),
+        accepted=speculation.accepted_tokens(drafted, acceptance),
+        draft=words,
+        gains=speculation.speculate(
+            bound, drafter, batches, decode.context, drafted, float(acceptance), routing
+        ),
+    )
+
+
+def _measured(text: str | None, decode: Decode, bound: Roofline, *, hybrid_: bool) -> Measured | None:
+    if text is None:
+        return None
+    return held_against.against(
+        text,
+        held_against.step_seconds(text, decode.batch, bound.plan.devices),
+        decode.ceiling,
+        decode.unconditional,
+        bounded=bound.is_bounded and not hybrid_,
+        stages=1 if hybrid_ else bound.plan.pipeline,
+    )

@@ -1,0 +1,308 @@
+"""Many devices, plans and batches: which of them are worth having, and the cheapest that keeps limits."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+
+from moecalc.api.fit_setting import Asked, shares_memory
+from moecalc.api.fleets import LOCAL, fleet_of
+from moecalc.api.precision import RELEASED
+from moecalc.api.rooflines import roofline
+from moecalc.api.speed import routing_of
+from moecalc.calc.expectation import Expected, NoExpectation, expect_decode, expect_prefill
+from moecalc.calc.fitted import Setting
+from moecalc.calc.fitting import COUNTS, MACHINE, Room, Shards, best_holding
+from moecalc.calc.roofline import Roofline
+from moecalc.calc.slo import Slo, parse_slo
+from moecalc.calc.sweep import Deployed, Point, Sweep, choose, decode_grid, frontier
+from moecalc.calc.traffic import Routing
+from moecalc.errors import InputError, UndeterminedError
+from moecalc.specs.fleet import Fleet, Group
+from moecalc.specs.formats import Precision
+from moecalc.specs.hardware import Accelerator
+from moecalc.specs.plan import Plan
+from moecalc.specs.workload import check_length
+
+MOST_COUNT = 64
+"""Devices up to which a kind without a number is tried."""
+
+SIZES_TRIED = 4
+"""Of the numbers of devices that hold the model, the smallest so many are tried."""
+
+MOST_BATCH = 2**20
+
+SWEEP = "1..4096"
+"""Batches that are tried where none are named."""
+
+_COUNTED = re.compile(r"\s*\d+\s*([x×*]|\s)", re.IGNORECASE)
+
+
+def batches_of(text: str) -> tuple[int, ...]:
+    """`32` or `1..4096` (powers of two between, both ends included). Raises InputError for anything else."""
+    hint = "type a number of sequences, or a range: `32`, `1..4096`"
+    first, dots, last = text.strip().partition("..")
+    sizes = []
+    for part in (first, last) if dots else (first,):
+        digits = part.strip().replace(",", "")
+        if not (digits.isdecimal() and digits.isascii() and len(digits) <= 9) or not int(digits):
+            raise InputError(f"`--batch {text}` is not a number of sequences", hint=hint)
+        sizes.append(int(digits))
+    low, high = sizes[0], sizes[-1]
+    if low > high:
+        raise InputError(f"`--batch {text}` ends before it begins", hint=f"type `--batch {high}..{low}`")
+    if high > MOST_BATCH:
+        raise InputError(f"`--batch {text}` is more than {MOST_BATCH:,} sequences", hint=hint)
+    powers = [2**power for power in range(MOST_BATCH.bit_length()) if low < 2**power < high]
+    return tuple(dict.fromkeys((low, *powers, high)))
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A fleet as it was named, or a kind of device whose number is open."""
+
+    fleet: Fleet
+    open: bool = False
+
+    def fleets(self, plan: Plan | None = None) -> Iterator[Fleet]:
+        """The fleets to try, smallest first; under a plan the one that has its devices.
+
+        Raises InputError where a named number of devices is not that of the plan.
+        """
+        if not self.open:
+            if plan is not None and plan.devices != self.fleet.count:
+                raise InputError(
+                    f"`{plan.words}` makes {plan.devices} devices, and `--gpu` names {self.fleet.count}",
+                    hint="`--tp` x `--pp` x `--dp` is the number of devices",
+                )
+            yield self.fleet
+            return
+        device = self.fleet.groups[0].device
+        if plan is not None:
+            yield Fleet((Group(device, plan.devices),), self.fleet.host)
+            return
+        for count in COUNTS:
+            if count <= most_of(device):
+                yield Fleet((Group(device, count),), self.fleet.host)
+
+
+def most_of(device: Accelerator) -> int:
+    """How many of a device without a number are tried: as many as people put together."""
+    if shares_memory(device):
+        return 1
+    return MOST_COUNT if device.is_linked else MACHINE
+
+
+def fleets_of(gpu: str | None, vram: str | None, bandwidth: str | None, choose: bool) -> list[Candidate]:
+    """The fleets that `--gpu a,b,c` names; kinds without a number are open where there is something to choose.
+
+    Raises InputError as `fleet_of` does, and where nothing is named.
+    """
+    names = [None] if gpu is None else [name.strip() for name in gpu.split(",")]
+    found = []
+    for name in names:
+        if name is not None and not name:
+            raise InputError(f"a device is missing in `--gpu {gpu}`", hint="`--gpu h100,h200,mi300x`")
+        fleet = fleet_of(name, vram, bandwidth)
+        if fleet is None:
+            raise InputError("no devices to choose among", hint="add `--gpu h100,h200,mi300x`")
+        counted = name in {None, LOCAL} or _COUNTED.match(name or "") is not None or fleet.count > 1
+        found.append(Candidate(fleet, open=not counted and (choose or len(names) > 1)))
+    return found
+
+
+def sweep(
+    model: Any,
+    candidates: Sequence[Candidate],
+    *,
+    batches: Sequence[int],
+    plan: Plan | None = None,
+    quant: str | None = None,
+    kv_dtype: str | None = None,
+    context: int | None = None,
+    prompt: int | None = None,
+    engine: str | None = None,
+    overlap: float = 1.0,
+    utilization: Fraction | float | None = None,
+    slo: Slo | str | None = None,
+    served: bool = False,
+) -> Sweep:
+    """Every plan that holds the model on the candidates, at every batch that fits.
+
+    `served`, and every limit, expects continuous batching of several sequences where that was measured. A limit on
+    `ttft` needs devices with a published peak. Raises InputError for values that cannot be, and UndeterminedError
+    where a figure that is needed is not known.
+    """
+    routing = routing_of(overlap)
+    limits = parse_slo(slo) if isinstance(slo, str) else slo
+    served = served or limits is not None
+    for batch in batches:
+        check_length("batch", batch)
+    asked = Asked(
+        model, context=context, sequences=1, kv_dtype=kv_dtype, utilization=utilization, engine=engine
+    )
+    found = asked.model
+    workload = found.workload(context=context, prompt=prompt)
+    name = quant or RELEASED
+    notes: list[str] = []
+    points: list[Point] = []
+    setting = None
+    for candidate in candidates:
+        sizes = 0
+        before = len(points)
+        for fleet in candidate.fleets(plan):
+            setting = asked.setting(name, fleet.devices)
+            placed = list(
+                _deployed(asked, setting, fleet, name, quant, plan, workload.prompt, limits, routing)
+            )
+            for deployed in placed:
+                points += _points(deployed, batches, workload.context, routing)
+            sizes += bool(placed)
+            if sizes == SIZES_TRIED:
+                break
+        if len(points) == before:
+            most = most_of(candidate.fleet.devices[0])
+            tried = f" (any number up to {most})" if candidate.open else ""
+            at = f" at batch {batches[0]:,}" if batches[0] > 1 else ""
+            notes.append(f"{candidate.fleet.describe()}{tried} does not hold it{at}")
+    engine_name = setting.engine.name if setting else "generic"
+    kept = frontier(points)
+    at_ceiling = as_expected = None
+    if limits is not None and points:
+        at_ceiling = choose(points, limits, expected=False)
+        possible = [p for p in points if not limits.misses(p.on.ttft_seconds, p.seconds)]
+        judged = [_expect(p, engine_name, workload.prompt, served) for p in possible]
+        as_expected = choose(judged, limits, expected=True)
+    precision = asked.precision(name)
+    defaults = {**workload.assumed, "engine": engine_name, "routing": routing.words}
+    if setting is not None:
+        defaults["kv_dtype"] = setting.case.kv_dtype
+    return Sweep(
+        model=found.name,
+        source=found.source,
+        quant=name,
+        precision=precision.label,
+        kv_dtype=setting.case.kv_dtype if setting else found.kv_dtype,
+        context=workload.context,
+        prompt=workload.prompt,
+        routing=routing,
+        is_routed=any(weight.pool is not None for weight in found.ledger.weights),
+        points=tuple(points),
+        frontier=tuple(_expect(point, engine_name, workload.prompt, served) for point in kept),
+        slo=limits,
+        at_ceiling=at_ceiling,
+        as_expected=as_expected,
+        prices=tuple(_prices(candidates)),
+        notes=tuple(notes),
+        defaults=defaults,
+        warnings=(*found.warnings, *workload.warnings),
+    )
+
+
+def _deployed(
+    asked: Asked,
+    setting: Setting,
+    fleet: Fleet,
+    name: str,
+    quant: str | None,
+    plan: Plan | None,
+    prompt: int,
+    slo: Slo | None,
+    routing: Routing,
+) -> Iterator[Deployed]:
+    room, precision = setting.room(fleet), asked.precision(name)
+    shards = asked.shards(setting)
+    for tried in _plans(shards, setting, room, precision, plan):
+        holding = setting.case.holding(shards.sharded(tried), precision)
+        most = holding.most_sequences(room.of_stages(tried), room.overhead_bytes, setting.case.context)
+        if most is None:
+            continue
+        bound = roofline(asked.model, fleet, tried, quant, setting.case.kv_dtype)
+        if slo is not None and slo.ttft_seconds is not None and not bound.is_bounded:
+            raise UndeterminedError(
+                f"`{fleet.devices[0].name}` has no published dense peak (`peaks`): nothing bounds its time to the "
+                "first token",
+                hint="leave `ttft` out of `--slo`, or name other devices",
+            )
+        yield Deployed(
+            fleet=fleet.describe(),
+            kind=" + ".join(group.device.name for group in fleet.groups),
+            devices=fleet.count,
+            plan=tried,
+            max_sequences=most,
+            roofline=bound,
+            ttft_seconds=_ttft(bound, prompt, routing),
+            usd_per_hour=_usd_per_hour(fleet),
+        )
+
+
+def _plans(
+    shards: Shards, setting: Setting, room: Room, precision: Precision, plan: Plan | None
+) -> Iterable[Plan]:
+    if plan is not None:
+        return [plan]
+    if not room.is_uniform:
+        return [best_holding(shards, precision, room, setting.case).plan]
+    return shards.plans(room.devices, setting.case.layers_only)
+
+
+def _ttft(bound: Roofline, prompt: int, routing: Routing) -> float | None:
+    return float(bound.prefill(prompt, 1, 0, routing).seconds) if bound.is_bounded else None
+
+
+def _points(on: Deployed, batches: Sequence[int], context: int, routing: Routing) -> Iterator[Point]:
+    held = [batch for batch in batches if batch <= on.max_sequences]
+    grid = decode_grid(on.roofline, held, [context], routing)
+    for index, batch in enumerate(held):
+        memory, compute = grid.memory_seconds[index][0], grid.compute_seconds[index][0]
+        yield Point(
+            on=on,
+            batch=batch,
+            context=context,
+            seconds=grid.seconds[index][0],
+            bound="compute" if compute > memory else "memory",
+        )
+
+
+def _expect(point: Point, engine: str, prompt: int, served: bool) -> Point:
+    """With what is expected: of several sequences under continuous batching first, or decoding alone first."""
+    bound = point.on.roofline
+    decode: Expected | NoExpectation = NoExpectation("")
+    for disturbed in ((True, False) if served else (False, True))[: 1 if point.batch == 1 else 2]:
+        decode = expect_decode(
+            bound,
+            point.batch,
+            point.context,
+            engine=engine,
+            served=disturbed and point.batch > 1,
+            prompt=prompt,
+        )
+        if isinstance(decode, Expected):
+            break
+    return msgspec.structs.replace(
+        point, expected=decode, expected_ttft=expect_prefill(bound, prompt, 1, engine=engine)
+    )
+
+
+def _usd_per_hour(fleet: Fleet) -> float | None:
+    prices = [(group.count, group.device.price()) for group in fleet.groups]
+    if any(price is None for _, price in prices):
+        return None
+    return float(sum(count * price.usd_per_gpu_hour for count, price in prices if price is not None))
+
+
+def _prices(candidates: Iterable[Candidate]) -> Iterator[str]:
+    said = set()
+    for candidate in candidates:
+        for group in candidate.fleet.groups:
+            price = group.device.price()
+            if group.device.name in said:
+                continue
+            said.add(group.device.name)
+            yield (
+                f"{group.device.name}: no price known"
+                if price is None
+                else f"{group.device.name} ${price.usd_per_gpu_hour} per GPU-hour, {price.provider}, "
+                f"{price.date or 'undated'}"
+            )

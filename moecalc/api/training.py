@@ -1,0 +1,327 @@
+"""`train`: what it takes to train a model, or adapters beside it, on a fleet."""
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from moecalc.api.loading import load
+from moecalc.api.model import Model, StatedModel
+from moecalc.api.outlays import draw_of, outlay_of
+from moecalc.api.precision import precision_for
+from moecalc.calc.outlay import Outlay
+from moecalc.calc.training import Training
+from moecalc.calc.training_activations import Saving
+from moecalc.calc.training_flops import TrainingFlops, training_flops_by_layer
+from moecalc.calc.training_memory import TrainingMemory
+from moecalc.calc.training_time import NETWORK_BYTES_PER_SECOND, StepModel, StepPrediction
+from moecalc.errors import InputError, UndeterminedError
+from moecalc.ir.roles import Component
+from moecalc.specs import money
+from moecalc.specs.fleet import Fleet, missing, require_bandwidth
+from moecalc.specs.hardware import Accelerator
+from moecalc.specs.money import Amount
+from moecalc.specs.training import find_optimizer, find_training_precision, matmuls
+from moecalc.specs.training_choices import (
+    Attention,
+    Kernels,
+    Lora,
+    Recompute,
+    parse_lora,
+    parse_recompute,
+)
+from moecalc.specs.training_plan import TrainingPlan
+from moecalc.specs.workload import check_length
+from moecalc.units import parse_bytes_per_second
+
+MFU = Decimal("0.4")
+"""Assumed where nothing is said: Llama 3.1 405B reached 0.38 to 0.43 (arXiv 2407.21783, table 4)."""
+
+PREDICT = "predict"
+GLOBAL_BATCH_TOKENS = 4 * 2**20
+"""Assumed: 4M tokens, what Llama 3.1 405B began with (arXiv 2407.21783, section 3.4.1)."""
+
+
+def train(
+    model: Any,
+    fleet: Fleet,
+    plan: TrainingPlan,
+    *,
+    tokens: int,
+    sequence: int = 4096,
+    global_batch: int | None = None,
+    micro_batch: int = 1,
+    precision: str = "bf16",
+    optimizer: str | None = None,
+    recompute: Recompute | str = "none",
+    attention: Attention = "flash",
+    kernels: Kernels = "fused",
+    dropout: bool = False,
+    mfu: Amount | None = None,
+    imbalance: Amount = 1,
+    lora: Lora | str | None = None,
+    quant: str | None = None,
+    matmul_efficiency: Amount | None = None,
+    network: str | None = None,
+    price: Amount | None = None,
+    power: Amount | None = None,
+    pue: Amount = 1,
+) -> Training:
+    """What a run over so many `tokens` takes on a fleet under a plan, and what each rank holds.
+
+    `global_batch` is in tokens of a step, `micro_batch` in sequences. `mfu` is a share of the dense bf16 peak, or
+    `predict`. `imbalance` is tokens of the fullest rank's experts over the mean. `quant` stores the frozen weights of
+    a `lora` run as a recipe does (QLoRA). `price` is USD per GPU-hour, `power` watts per device (None: the TDP).
+
+    Raises InputError for sizes that do not divide, naming the rule, and UndeterminedError where a peak, or the
+    architecture, is not known.
+    """
+    found = model if isinstance(model, Model | StatedModel) else load(model)
+    if not isinstance(found, Model):
+        raise UndeterminedError(
+            f"`{found.name}` has no known architecture to train",
+            hint=f"`moecalc show {found.name}` prints what follows from its figures",
+        )
+    device = _device(fleet, plan)
+    if tokens < 1:
+        raise InputError(f"`--tokens` is {tokens}", hint="a run trains on at least one token: `--tokens 15T`")
+    check_length("--sequence", sequence)
+    check_length("--micro-batch", micro_batch)
+    defaults: dict[str, str | int] = {}
+    batch = _global_batch(global_batch, sequence, micro_batch, plan, defaults)
+    stored = find_training_precision(precision)
+    chosen = optimizer or stored.optimizer
+    adapters = parse_lora(lora) if isinstance(lora, str) else lora
+    if quant is not None and adapters is None:
+        raise InputError(
+            f"`--quant {quant}`: quantized weights cannot be trained",
+            hint="`--lora r=16,target=all` trains adapters beside them (QLoRA)",
+        )
+    if not sequence * micro_batch % plan.context == 0:
+        raise InputError(
+            f"`--cp {plan.context}` does not divide the {sequence:,} tokens of a sequence",
+            hint="context ranks share each sequence evenly",
+        )
+    saving = Saving(
+        plan=plan,
+        precision=stored,
+        sequence=sequence,
+        attention=attention,
+        kernels=kernels,
+        recompute=parse_recompute(recompute) if isinstance(recompute, str) else recompute,
+        dropout=dropout,
+        lora=adapters,
+        imbalance=_imbalance(imbalance),
+    )
+    memory = TrainingMemory(
+        ledger=found.ledger,
+        plan=plan,
+        saving=saving,
+        optimizer=find_optimizer(chosen),
+        micro_batch=micro_batch,
+        microbatches=batch // (plan.copies * micro_batch),
+        frozen_precision=None if quant is None else precision_for(found, quant),
+        gradient_bytes=stored.gradient_bytes,
+    )
+    flops = training_flops_by_layer(memory.rows, memory.layers, sequence, adapters)
+    assert (
+        len(memory.stages) == plan.pipeline
+    )  # lays the plan out, and refuses one that does not fit the model
+    peak = device.peak("bf16") or device.peak("fp16")
+    if peak is None:
+        raise missing("dense bf16 peak", device)
+    share, words, prediction = _mfu(
+        mfu, StepSource(device, memory, flops, peak.per_second), matmul_efficiency, network, defaults
+    )
+    draw, draw_words = draw_of(fleet, power)
+    outlay, price_words = _rent(fleet, price)
+    return Training(
+        name=found.name,
+        title=found.title,
+        source=found.source,
+        fleet=fleet.describe(),
+        devices=fleet.count,
+        tokens=tokens,
+        global_batch=batch,
+        precision=precision,
+        optimizer=chosen,
+        memory=memory,
+        total_parameters=found.params.total,
+        active_parameters=found.params.active(),
+        sequence_flops=flops.useful,
+        peak=peak.per_second,
+        mfu=share,
+        mfu_words=words,
+        prediction=prediction,
+        outlay=outlay,
+        price_words=price_words,
+        draw=draw,
+        draw_words=draw_words,
+        pue=_pue(pue),
+        usable=device.usable_bytes(),
+        quant=quant,
+        defaults=defaults,
+        warnings=(*found.warnings, *_warnings(found, memory)),
+    )
+
+
+class StepSource(NamedTuple):
+    """What a prediction of a step starts from."""
+
+    device: Accelerator
+    memory: TrainingMemory
+    flops: TrainingFlops
+    peak: int
+
+
+def _device(fleet: Fleet, plan: TrainingPlan) -> Accelerator:
+    if not fleet.is_uniform:
+        raise InputError(
+            f"`--gpu {fleet.describe()}` mixes devices",
+            hint="the ranks of a training run are equal: `--gpu 8xh100`",
+        )
+    if plan.devices != fleet.count:
+        raise InputError(
+            f"the plan makes {plan.devices:,} devices, and `--gpu` names {fleet.count:,}",
+            hint="tensor x pipeline x context x data ranks are the devices",
+        )
+    return fleet.groups[0].device
+
+
+def _global_batch(
+    tokens: int | None,
+    sequence: int,
+    micro_batch: int,
+    plan: TrainingPlan,
+    defaults: dict[str, str | int],
+) -> int:
+    """Sequences of a step. Raises InputError where they cannot be dealt out evenly."""
+    least = plan.copies * micro_batch * (plan.pipeline if plan.virtual > 1 else 1)
+    if tokens is None:
+        chosen = max(1, GLOBAL_BATCH_TOKENS // (sequence * least)) * least
+        defaults["global batch"] = chosen * sequence
+        return chosen
+    if tokens % sequence:
+        raise InputError(
+            f"`--global-batch` of {tokens:,} tokens is no multiple of `--sequence {sequence}`",
+            hint=f"type `--global-batch {max(1, tokens // sequence) * sequence}`",
+        )
+    sequences = tokens // sequence
+    each = plan.copies * micro_batch
+    if sequences % each:
+        nearest = max(1, sequences // each) * each * sequence
+        raise InputError(
+            f"`--global-batch` of {sequences:,} sequences is no multiple of {plan.copies:,} data ranks x "
+            f"`--micro-batch {micro_batch}`",
+            hint=f"type `--global-batch {nearest}` ({nearest // sequence:,} sequences)",
+        )
+    return sequences
+
+
+def _mfu(
+    mfu: Amount | None,
+    source: StepSource,
+    matmul_efficiency: Amount | None,
+    network: str | None,
+    defaults: dict[str, str | int],
+) -> tuple[float, str, StepPrediction | None]:
+    """The share of the peak, what it rests on, and its items where it is predicted."""
+    if mfu is None or str(mfu).strip().lower() != PREDICT:
+        for option, value in (("--matmul-efficiency", matmul_efficiency), ("--network", network)):
+            if value is not None:
+                raise InputError(f"`{option}` belongs to a prediction", hint="add `--mfu predict`")
+        if mfu is None:
+            defaults["MFU"] = f"{MFU:%}".replace(".0%", "%")
+            return float(MFU), "assumed (Llama 3.1 405B: 38% to 43%, arXiv 2407.21783, table 4)", None
+        return float(_share("--mfu", mfu)), "as given, of the dense bf16 peak", None
+    device, peak = source.device, source.peak
+    known, arithmetic = matmuls(), source.memory.saving.precision.arithmetic
+    achieved = known.per_second(device.name, "bf16")
+    low = known.per_second(device.name, arithmetic)
+    words = "matmuls as measured"
+    if matmul_efficiency is not None:
+        share = _share("--matmul-efficiency", matmul_efficiency)
+        fast = device.peak(arithmetic)
+        achieved = int(share * peak)
+        low = int(share * (fast.per_second if fast else peak))
+        words = f"matmuls at {float(share):.0%} of their peak, as given"
+        if fast is None:
+            words += f"; no {arithmetic} peak is published: the bf16 one stands for it"
+    if achieved is None or low is None:
+        raise UndeterminedError(
+            f"nobody's measured {arithmetic} matmul is known for `{device.name}`",
+            hint="`--matmul-efficiency 0.8` gives its share of the peak; or give `--mfu 0.4`",
+        )
+    if network is None:
+        speed = NETWORK_BYTES_PER_SECOND
+        defaults["network"] = "50 GB/s per device between machines"
+    else:
+        speed = parse_bytes_per_second(network)
+        if speed == 0:
+            raise InputError("`--network` is nothing", hint="type `--network 50GB/s`")
+    predicted = StepModel(
+        memory=source.memory,
+        flops=source.flops,
+        peak=peak,
+        achieved=achieved,
+        achieved_low=low,
+        bandwidth=require_bandwidth(device).bytes_per_second,
+        link=device.interconnect.bytes_per_second if device.interconnect else None,
+        network=speed,
+    ).predict()
+    return predicted.mfu, f"predicted: {words}", predicted
+
+
+def _share(option: str, value: Amount) -> Decimal:
+    try:
+        return money.share(option, value)
+    except InputError as error:
+        predict = f"`{option} 0.4`, above 0 and at most 1" + (
+            ", or `--mfu predict`" if option == "--mfu" else ""
+        )
+        raise InputError(error.message, hint=predict) from None
+
+
+def _imbalance(value: Amount) -> Fraction:
+    found = Fraction(money.number("--imbalance", value, "--imbalance 1.2"))
+    if found < 1:
+        raise InputError(
+            f"`--imbalance` is {value}", hint="tokens of the fullest rank's experts over the mean: at least 1"
+        )
+    return found
+
+
+def _pue(value: Amount) -> Decimal:
+    found = money.number("--pue", value, "--pue 1.1")
+    if found < 1:
+        raise InputError(
+            f"`--pue` is {value}", hint="power of the site over that of its machines: at least 1"
+        )
+    return found
+
+
+def _rent(fleet: Fleet, price: Amount | None) -> tuple[Outlay | None, str]:
+    try:
+        outlay = outlay_of(fleet, None, price, Decimal(1), None, None, None)
+    except UndeterminedError as error:
+        return None, f"{error.message}: `--price 2.50` gives one"
+    return outlay, "; ".join(outlay.words)
+
+
+def _warnings(model: Model, memory: TrainingMemory) -> list[str]:
+    found = []
+    saving, plan = memory.saving, memory.plan
+    if "core_attn" in saving.recompute.modules and saving.attention == "flash":
+        found.append("flash attention keeps no scores: recomputing attention's core saves nothing")
+    if any(w.component is Component.MTP for w in model.ledger.weights):
+        found.append("the multi-token-prediction modules are not counted")
+    if any(w.component in {Component.VISION, Component.AUDIO} for w in model.ledger.weights):
+        found.append("the towers for images and sound are not counted")
+    if any(w.role.group == "residual" and len(w.shape) > 1 for w in memory.rows.weights):
+        found.append("several residual streams: one is counted among the activations")
+    if any(w.role.group == "recurrent" for w in memory.rows.weights) and saving.kernels == "autograd":
+        found.append("recurrences in plain PyTorch keep far more than is counted here")
+    if memory.microbatches < plan.pipeline:
+        found.append(
+            f"{memory.microbatches} microbatches for {plan.pipeline} pipeline stages: some always idle"
+        )
+    return found

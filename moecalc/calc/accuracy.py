@@ -1,0 +1,154 @@
+"""How accurate expectations are on measurements they had not seen, and whether anything beats the ceiling."""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import msgspec
+
+from moecalc.specs.expectations import EXPECTED_AS, Ceiling, Judged, LeftOut
+
+TARGETS = {
+    "decode-b1-single": 0.10,
+    "decode-b1-tp": 0.15,
+    "decode-static-batch": 0.15,
+    "served": 0.18,
+    "prefill-b1": 0.20,
+}
+"""Median errors to reach, set before anything was fitted (docs/accuracy.md)."""
+
+
+class RegimeAccuracy(msgspec.Struct, frozen=True, kw_only=True):
+    """The left-out errors of a regime, of all engines or of one class."""
+
+    regime: str
+    engine_class: str
+    """`all` where every measurement of the regime counts, each by the fit of its engine's class."""
+    judged: Judged
+    alone: float | None
+    """The median error of fits on this regime's measurements alone; None where they are too few."""
+    target: float | None
+    sources: tuple[str, ...]
+    """Keys of the measurements' `sources.yaml`."""
+
+
+class CeilingCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many measurements of a kind there are, and how many were faster than the ceiling."""
+
+    regime: str
+    rows: int
+    beaten: tuple[str, ...]
+    """Measurements faster than the ceiling that holds whatever the routing."""
+    beaten_uniform: int
+    """Those faster than the one under uniform routing."""
+
+
+class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
+    """What `moecalc accuracy` says."""
+
+    regimes: tuple[RegimeAccuracy, ...]
+    ceilings: tuple[CeilingCount, ...]
+
+
+class Known(msgspec.Struct, frozen=True):
+    """Of a measurement what its prediction does not say."""
+
+    regime: str
+    model: str
+    device: str
+    source: str
+
+
+def accuracy(
+    predictions: Iterable[LeftOut], limits: Iterable[Ceiling], known: Mapping[str, Known]
+) -> Accuracy:
+    """The errors of each regime and class of engines, and the ceilings beaten; `known` by id of the measurement."""
+    rows = [row for row in predictions if row.engine_class != "any"]
+    lines = []
+    for regime in sorted({row.regime for row in rows}):
+        of_regime = [row for row in rows if row.regime == regime]
+        classes = sorted({row.engine_class for row in of_regime})
+        lines.append(_line(regime, "all", of_regime, known))
+        if len(classes) > 1:
+            lines += [
+                _line(regime, name, [row for row in of_regime if row.engine_class == name], known)
+                for name in classes
+            ]
+    held: dict[str, list[Ceiling]] = {}
+    for limit in limits:
+        regime = known[limit.id].regime
+        held.setdefault(EXPECTED_AS.get(regime, regime), []).append(limit)
+    return Accuracy(
+        regimes=tuple(lines),
+        ceilings=tuple(_count(regime, limits) for regime, limits in sorted(held.items())),
+    )
+
+
+def _line(regime: str, class_: str, rows: list[LeftOut], known: Mapping[str, Known]) -> RegimeAccuracy:
+    groups = {row.id: (known[row.id].model, known[row.id].device) for row in rows}
+    together = _of(rows, "phase")
+    alone = _of(rows, "regime")
+    return RegimeAccuracy(
+        regime=regime,
+        engine_class=class_,
+        judged=judged(together, groups),
+        alone=_rounded(quantile(_off(ratios(alone)), 0.5)) if alone else None,
+        target=TARGETS.get(regime) if class_ == "all" else None,
+        sources=tuple(sorted({known[row.id].source for row in together})),
+    )
+
+
+def _of(rows: list[LeftOut], fitted_on: Literal["phase", "regime"]) -> list[LeftOut]:
+    return [row for row in rows if row.fitted_on == fitted_on]
+
+
+def _count(regime: str, limits: list[Ceiling]) -> CeilingCount:
+    return CeilingCount(
+        regime=regime,
+        rows=len(limits),
+        beaten=tuple(limit.id for limit in limits if limit.measured < limit.unconditional),
+        beaten_uniform=sum(limit.measured < limit.uniform for limit in limits),
+    )
+
+
+def ratios(predictions: Iterable[LeftOut]) -> list[float]:
+    """Predicted over measured, in order, of every prediction: one without the model, one without the device."""
+    return sorted(
+        predicted / row.measured
+        for row in predictions
+        for predicted in (row.without_model, row.without_device)
+        if predicted is not None
+    )
+
+
+def judged(predictions: Iterable[LeftOut], groups: Mapping[str, tuple[str, str]]) -> Judged:
+    """The errors of left-out predictions; `groups` are the model and device groups of each measurement."""
+    rows = list(predictions)
+    found = ratios(rows)
+    off = _off(found)
+    inverse = sorted(1 / ratio for ratio in found)
+    return Judged(
+        rows=len(rows),
+        models=tuple(sorted({groups[row.id][0] for row in rows})),
+        devices=tuple(sorted({groups[row.id][1] for row in rows})),
+        median_error=_rounded(quantile(off, 0.5)),
+        p90_error=_rounded(quantile(off, 0.9)),
+        bias=_rounded(quantile(found, 0.5) - 1),
+        low=_rounded(quantile(inverse, 0.1)),
+        high=_rounded(quantile(inverse, 0.9)),
+    )
+
+
+def quantile(ordered: list[float], share: float) -> float:
+    """The quantile of ordered values, linear between two of them (Hyndman and Fan 1996, definition 7)."""
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+def _off(found: list[float]) -> list[float]:
+    return sorted(abs(ratio - 1) for ratio in found)
+
+
+def _rounded(value: float) -> float:
+    return round(value, 4)

@@ -1,0 +1,73 @@
+"""What one device can do, as far as published: bytes per second, and the dense peak that a storage format can feed."""
+
+import msgspec
+
+from moecalc.errors import UndeterminedError
+from moecalc.ir.numeric import Number
+from moecalc.specs.formats import find_format
+from moecalc.specs.hardware import Accelerator
+from moecalc.specs.hardware import Format as Arithmetic
+
+PEAK_FOR: dict[str, tuple[Arithmetic, ...]] = {
+    "fp32": ("tf32", "fp32"),
+    "bf16": ("bf16", "fp16"),
+    "fp16": ("fp16", "bf16"),
+    "fp8": ("fp8", "bf16", "fp16"),
+    "fp8-block128": ("fp8", "bf16", "fp16"),
+    "int8": ("int8", "fp8", "bf16", "fp16"),
+    "int4": ("int8", "fp8", "bf16", "fp16"),
+    "mxfp4": ("fp4", "fp8", "bf16", "fp16"),
+    "nvfp4": ("fp4", "fp8", "bf16", "fp16"),
+}
+"""For each storage format the fastest arithmetic it can feed, first the one of its own width."""
+
+GGML: tuple[Arithmetic, ...] = ("int8", "fp8", "bf16", "fp16")
+"""ggml multiplies its quantized blocks in 8-bit integers where a kernel for it exists (ggml-cuda mmq)."""
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """One device: bytes per second, and dense FLOP/s by storage format."""
+
+    name: str
+    bandwidth: int
+    peaks: dict[str, int | None]
+    """By name of the format that operands are stored in; None where no source gives one."""
+    link: int | None = None
+    """Bytes per second to other devices, in one direction; None where unknown."""
+
+    def seconds(self, flops: Number, format_: str) -> Number:
+        """Seconds of that many FLOPs on operands of a format; 0 where no peak is published."""
+        peak = self.peaks.get(format_)
+        return flops / peak if peak else 0 * flops
+
+
+def machine(accelerator: Accelerator, formats: tuple[str, ...]) -> Machine:
+    """What bounds a model stored in these formats. Raises UndeterminedError where no bandwidth is known."""
+    if accelerator.bandwidth is None:
+        raise UndeterminedError(
+            f"`{accelerator.name}` has no published bandwidth",
+            hint="`moecalc hardware` lists what is known of each device",
+        )
+    link = accelerator.interconnect
+    return Machine(
+        name=accelerator.name,
+        bandwidth=accelerator.bandwidth.bytes_per_second,
+        peaks={name: peak_of(accelerator, name) for name in formats},
+        link=link.bytes_per_second if link else None,
+    )
+
+
+def peak_of(accelerator: Accelerator, format_: str) -> int | None:
+    """Dense FLOP/s of the fastest arithmetic that a storage format can feed; None where no source gives any."""
+    found = fastest(accelerator, format_)
+    peak = accelerator.peak(found) if found else None
+    return peak.per_second if peak else None
+
+
+def fastest(accelerator: Accelerator, format_: str) -> Arithmetic | None:
+    """The arithmetic whose peak that is."""
+    if format_.startswith("ggml-"):
+        tried = GGML
+    else:
+        tried = PEAK_FOR.get(find_format(format_).computes_in or format_, ("bf16", "fp16"))
+    return next((name for name in tried if accelerator.peak(name) is not None), None)

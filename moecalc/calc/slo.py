@@ -1,0 +1,57 @@
+"""Limits that serving must keep: `ttft<1s,tpot<50ms`.
+
+ttft   time from a request to its first token, here of a request alone (no queue)
+tpot   time per output token of one sequence, the first excepted
+"""
+
+import re
+
+import msgspec
+
+from moecalc.errors import InputError, suggestion
+
+NAMES = ("ttft", "tpot")
+ALIASES = {"itl": "tpot"}
+HINT = "limits are `ttft<1s`, `tpot<50ms`, or both with a comma between"
+
+_TERM = re.compile(
+    r"(?P<name>[a-z]+)\s*(?:<=?|≤)\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s)", re.IGNORECASE
+)
+
+
+class Slo(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds that must not be exceeded; None is no limit."""
+
+    text: str
+    ttft_seconds: float | None = None
+    tpot_seconds: float | None = None
+
+    def misses(self, ttft_seconds: float | None, tpot_seconds: float) -> dict[str, float]:
+        """How many times over its limit each figure is, for those that are over."""
+        pairs = (("ttft", ttft_seconds, self.ttft_seconds), ("tpot", tpot_seconds, self.tpot_seconds))
+        return {
+            name: value / limit
+            for name, value, limit in pairs
+            if limit is not None and value is not None and value > limit
+        }
+
+
+def parse_slo(text: str) -> Slo:
+    """The limits that were typed. Raises InputError for an unknown name, a missing unit, a limit of 0, a repetition."""
+    found: dict[str, float] = {}
+    for term in text.split(","):
+        match = _TERM.fullmatch(term.strip())
+        if match is None:
+            raise InputError(f"`{term.strip()}` in `--slo {text}` is no limit", hint=HINT)
+        typed = match["name"].lower()
+        name = ALIASES.get(typed, typed)
+        if name not in NAMES:
+            near = suggestion(typed, [*NAMES, *ALIASES])
+            raise InputError(f"unknown limit `{typed}` in `--slo {text}`", hint=f"{near} {HINT}".strip())
+        if name in found:
+            raise InputError(f"`{name}` stands twice in `--slo {text}`", hint=HINT)
+        seconds = float(match["number"]) / (1000 if match["unit"].lower() == "ms" else 1)
+        if seconds <= 0:
+            raise InputError(f"`{term.strip()}`: nothing takes no time", hint=HINT)
+        found[name] = seconds
+    return Slo(text=text, ttft_seconds=found.get("ttft"), tpot_seconds=found.get("tpot"))

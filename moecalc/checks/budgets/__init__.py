@@ -1,0 +1,1 @@
+"""Budgets: limits on a model's figures, kept in a file beside the code and checked like a bundle's size."""

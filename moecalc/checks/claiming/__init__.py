@@ -1,0 +1,1 @@
+"""Claims about models held against shapes, memory, bandwidth, arithmetic and listed prices."""

@@ -1,0 +1,119 @@
+"""`moecalc fit MODEL`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from moecalc import cli
+from moecalc.api.fitting import fit
+from moecalc.api.fleets import fleet_of
+from moecalc.api.loading import load
+from moecalc.api.offering import offers
+from moecalc.calc.fit_lines import fit_report, offers_report
+from moecalc.cli import deployment
+from moecalc.cli.output import emit, warn
+from moecalc.cli.values import one_format, tokens
+from moecalc.errors import EXIT_CHECK_FAILED, InputError
+
+EXAMPLES = (
+    "moecalc fit qwen3-30b-a3b --quant q4_k_m --context 32k --vram 12GiB --ram 32GiB",
+    "moecalc fit deepseek-v3 --gpu 8xh200 --context 32k --sequences 16",
+    'moecalc fit llama-3.1-70b --gpu "rtx-4090 + rtx-3090" --quant q4_k_m',
+    "moecalc fit mixtral-8x22b --context 32k",
+)
+
+
+def several(quant: str | None) -> list[str] | None:
+    """Quantizations by name, from a list with commas. Raises InputError for a name that is missing."""
+    if quant is None:
+        return None
+    names = [name.strip() for name in quant.split(",")]
+    if not all(names):
+        raise InputError(f"`--quant {quant}` misses a name", hint="type `--quant awq,q4_k_m`")
+    return names
+
+
+def command(
+    model: cli.options.ModelArgument,
+    gpu: deployment.FleetOption = None,
+    vram: deployment.VramOption = None,
+    bandwidth: deployment.BandwidthOption = None,
+    ram: deployment.RamOption = None,
+    ram_bandwidth: deployment.RamBandwidthOption = None,
+    quant: deployment.SeveralQuantsOption = None,
+    context: cli.options.ContextOption = None,
+    sequences: deployment.SequencesOption = 1,
+    kv_dtype: cli.options.KvDtypeOption = None,
+    tp: deployment.TensorOption = None,
+    pp: deployment.PipelineOption = None,
+    ep: deployment.ExpertOption = None,
+    dp: deployment.DataOption = None,
+    attention_dp: deployment.AttentionDataOption = None,
+    dcp: deployment.DecodeContextOption = None,
+    redundant_experts: deployment.RedundantOption = 0,
+    stages: deployment.StagesOption = None,
+    utilization: deployment.MemoryShareOption = None,
+    engine: deployment.EngineOption = None,
+    require: Annotated[bool, typer.Option("--require", help="Exit 1 where it does not fit.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Draw the budget of every rank.")] = False,
+    json: cli.options.JsonOption = False,
+    markdown: cli.options.MarkdownOption = False,
+    strict: cli.options.StrictOption = False,
+) -> int:
+    """Whether a model fits devices, or which devices hold it.
+
+    With devices: by how much, the longest context, the most sequences, which quantization fits, and what to put in
+    RAM. Without: the fewest devices of each kind, by quantization.
+    """
+    one_format(json, markdown)
+    loaded = load(model, strict)
+    fleet = fleet_of(gpu, vram, bandwidth, ram, ram_bandwidth)
+    plan = deployment.plan_of(tp, pp, ep, dp, attention_dp, dcp, redundant_experts, stages)
+    from moecalc.render.json import report_json
+    from moecalc.render.layout import width
+
+    if fleet is None:
+        given = {"a plan": plan is not None, "`--require`": require, "`--explain`": explain, "`--ram`": ram}
+        needing = [what for what, is_given in given.items() if is_given]
+        if needing:
+            raise InputError(f"{needing[0]} needs devices", hint="add `--gpu 8xh100`, or `--vram 24GiB`")
+        found = offers(
+            loaded,
+            quant=several(quant),
+            context=tokens(context),
+            sequences=sequences,
+            kv_dtype=kv_dtype,
+            utilization=utilization,
+            engine=engine,
+        )
+        from moecalc.render.fit_offers import offers_markdown, offers_text
+
+        if json:
+            emit(report_json(offers_report(found)))
+        else:
+            emit(offers_markdown(found) if markdown else offers_text(found, width()))
+        if json or markdown:
+            warn(found.warnings)
+        return 0
+    fitted = fit(
+        loaded,
+        fleet,
+        quant=several(quant),
+        context=tokens(context),
+        sequences=sequences,
+        kv_dtype=kv_dtype,
+        plan=plan,
+        utilization=utilization,
+        engine=engine,
+    )
+    from moecalc.render.fit import fit_markdown, fit_text
+
+    if json:
+        emit(report_json(fit_report(fitted)))
+    else:
+        emit(fit_markdown(fitted, explain) if markdown else fit_text(fitted, width(), explain))
+    if json or markdown:
+        warn(fitted.warnings)
+    return EXIT_CHECK_FAILED if require and not fitted.holds else 0

@@ -1,0 +1,211 @@
+"""`moecalc speed MODEL`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from moecalc import cli
+from moecalc.api.loading import load
+from moecalc.cli import deployment
+from moecalc.cli.output import emit, warn
+from moecalc.cli.values import one_format, past_tokens, tokens
+from moecalc.errors import EXIT_CHECK_FAILED, InputError
+
+if TYPE_CHECKING:
+    from moecalc.report import Report
+
+EXAMPLES = (
+    "moecalc speed deepseek-v3 --gpu 8xh200 --batch 32 --context 8k",
+    "moecalc speed llama-3.1-8b --gpu h100 --measured 111tok/s",
+    "moecalc speed qwen3-30b-a3b --quant q4_k_m --vram 12GiB --bandwidth 504GB/s --ram 32GiB --ram-bandwidth 80GB/s",
+    "moecalc speed deepseek-v3 --gpu 8xh200 --speculate 1 --accept 0.85",
+    "moecalc speed llama-3.1-70b --quant fp8 --gpu h100,h200,mi300x --slo 'ttft<1s,tpot<30ms'",
+)
+
+BatchOption = Annotated[
+    str | None,
+    typer.Option(
+        "--batch",
+        help="Sequences at once over all devices; 1..4096 is a sweep. Default: 1; 1..4096 where there is a choice.",
+    ),
+]
+FleetsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--gpu",
+        help="Devices: h100, 8xh100, rtx-4090 + rtx-3090; several to choose among: h100,h200,mi300x.",
+        autocompletion=cli.options.complete_gpu,
+    ),
+]
+OverlapOption = Annotated[
+    float,
+    typer.Option(
+        "--overlap",
+        help="Share of a token that counts as a new draw of experts: 1 uniform routing, 0 all tokens on the same.",
+    ),
+]
+MeasuredOption = Annotated[
+    str | None,
+    typer.Option(
+        "--measured", help="A decode speed to hold against it: 111tok/s (in all), 27tok/s/user or 9ms."
+    ),
+]
+SpeculateOption = Annotated[
+    int | None, typer.Option("--speculate", help="Tokens drafted per step (speculative decoding, MTP).")
+]
+AcceptOption = Annotated[
+    float | None, typer.Option("--accept", help="Share of drafted tokens accepted, e.g. 0.7.")
+]
+SloOption = Annotated[
+    str | None,
+    typer.Option("--slo", help="Limits that the cheapest plan must meet: ttft<1s,tpot<50ms."),
+]
+ServedOption = Annotated[
+    bool,
+    typer.Option("--served", help="Expect continuous batching, where prompts disturb decoding."),
+]
+
+
+def command(
+    model: cli.options.ModelArgument,
+    gpu: FleetsOption = None,
+    vram: deployment.VramOption = None,
+    bandwidth: deployment.BandwidthOption = None,
+    ram: deployment.RamOption = None,
+    ram_bandwidth: deployment.RamBandwidthOption = None,
+    quant: cli.options.QuantOption = None,
+    kv_dtype: cli.options.KvDtypeOption = None,
+    batch: BatchOption = None,
+    context: cli.options.ContextOption = None,
+    prompt: cli.options.PromptOption = None,
+    past: cli.options.PastOption = "0",
+    tp: deployment.TensorOption = None,
+    pp: deployment.PipelineOption = None,
+    ep: deployment.ExpertOption = None,
+    dp: deployment.DataOption = None,
+    attention_dp: deployment.AttentionDataOption = None,
+    dcp: deployment.DecodeContextOption = None,
+    redundant_experts: deployment.RedundantOption = 0,
+    stages: deployment.StagesOption = None,
+    utilization: deployment.MemoryShareOption = None,
+    engine: deployment.EngineOption = None,
+    served: ServedOption = False,
+    overlap: OverlapOption = 1.0,
+    measured: MeasuredOption = None,
+    speculate: SpeculateOption = None,
+    accept: AcceptOption = None,
+    slo: SloOption = None,
+    require: Annotated[
+        bool, typer.Option("--require", help="Exit 1 where it does not fit, or nothing meets the limits.")
+    ] = False,
+    json: cli.options.JsonOption = False,
+    markdown: cli.options.MarkdownOption = False,
+    strict: cli.options.StrictOption = False,
+) -> int:
+    """How fast a model decodes and reads prompts: the ceiling that no engine beats, and what good engines reach.
+
+    With several batches or devices: the frontier of speed per user against speed per GPU, and the cheapest plan that
+    meets `--slo`.
+    """
+    one_format(json, markdown)
+    loaded = load(model, strict)
+    plan = deployment.plan_of(tp, pp, ep, dp, attention_dp, dcp, redundant_experts, stages)
+    from moecalc.api.fleets import fleet_of
+    from moecalc.api.speed import speed
+    from moecalc.api.sweep import SWEEP, batches_of, fleets_of, sweep
+
+    choice = slo is not None or (gpu is not None and "," in gpu)
+    batches = batches_of(batch or (SWEEP if choice else "1"))
+    several = choice or len(batches) > 1
+    if several:
+        _refuse_beside_a_sweep(
+            {
+                "--measured": measured,
+                "--speculate": speculate,
+                "--accept": accept,
+                "--ram": ram,
+                "--ram-bandwidth": ram_bandwidth,
+                "--past": None if past_tokens(past) == 0 else past,
+            }
+        )
+        found = sweep(
+            loaded,
+            fleets_of(gpu, vram, bandwidth, slo is not None),
+            batches=batches,
+            plan=plan,
+            quant=quant,
+            kv_dtype=kv_dtype,
+            context=tokens(context),
+            prompt=tokens(prompt),
+            engine=engine,
+            overlap=overlap,
+            utilization=utilization,
+            slo=slo,
+            served=served,
+        )
+        from moecalc.calc.sweep_lines import sweep_report
+        from moecalc.render.sweep import sweep_markdown, sweep_text
+
+        _emit(json, markdown, found, sweep_report, sweep_markdown, sweep_text)
+        return EXIT_CHECK_FAILED if require and not found.meets else 0
+    fleet = fleet_of(gpu, vram, bandwidth, ram, ram_bandwidth)
+    if fleet is None:
+        raise InputError(
+            "no devices to be fast on", hint="add `--gpu 8xh100`, or `--vram 24GiB --bandwidth 1008GB/s`"
+        )
+    one = speed(
+        loaded,
+        fleet,
+        plan=plan,
+        quant=quant,
+        kv_dtype=kv_dtype,
+        batch=batches[0],
+        context=tokens(context),
+        prompt=tokens(prompt),
+        past=past_tokens(past),
+        engine=engine,
+        overlap=overlap,
+        utilization=utilization,
+        served=served,
+        measured=measured,
+        drafted=speculate,
+        acceptance=accept,
+    )
+    from moecalc.calc.speed_lines import speed_report
+    from moecalc.render.speed import speed_markdown, speed_text
+
+    _emit(json, markdown, one, speed_report, speed_markdown, speed_text)
+    return EXIT_CHECK_FAILED if require and not (one.held.fits or one.hybrid is not None) else 0
+
+
+def _refuse_beside_a_sweep(options: dict[str, object]) -> None:
+    for option, value in options.items():
+        if value is not None:
+            raise InputError(
+                f"`{option}` is about one batch on one fleet", hint="name one batch and one fleet, no `--slo`"
+            )
+
+
+def _emit(
+    json: bool,
+    markdown: bool,
+    found: Any,
+    report: Callable[[Any], Report],
+    as_markdown: Callable[[Any], str],
+    as_text: Callable[[Any, int], str],
+) -> None:
+    if json:
+        from moecalc.render.json import report_json
+
+        made = report(found)
+        emit(report_json(made))
+        warn(made.warnings)
+    elif markdown:
+        emit(as_markdown(found))
+    else:
+        from moecalc.render.layout import width
+
+        emit(as_text(found, width()))

@@ -1,0 +1,142 @@
+"""API prices beside what a deployment costs: `moecalc cost --api`."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from moecalc.calc.buying import Offer
+from moecalc.calc.cost import Cost
+from moecalc.calc.figure import Figure
+from moecalc.render.amounts import NONE, dollars, or_none, significant
+from moecalc.render.layout import bold, table
+from moecalc.specs.api_prices import ApiPrice
+from moecalc.units import format_ratio
+
+Rows = list[list[str]]
+
+PER_THOUSAND = "1,000 req."
+
+SHORTEST_ID = 16
+"""An id is cut to no less while another column can go."""
+
+
+def api_heading(cost: Cost) -> str:
+    """Whose prices these are, and of when."""
+    assert cost.buying is not None
+    found = cost.buying.found
+    newest = f", its last dated change {found.newest}" if found.newest else ""
+    return f"API prices of {cost.model}, genai-prices {found.version}: in force on {found.on}{newest}"
+
+
+def offer_rows(cost: Cost) -> Rows:
+    """A price of an API to a row, cheapest output first."""
+    assert cost.buying is not None
+    offers = cost.buying.offers
+    asked = cost.request is not None
+    rows = [["provider", "its id", "input", "cached", "output"]]
+    rows[0] += [PER_THOUSAND, "/ ceiling"] if asked else ["/ ceiling"]
+    expected = any(_ratio(offer).expected is not None for offer in offers)
+    rows[0] += ["/ expected"] if expected else []
+    rows[0] += ["even at, M/day", "load"] if asked else []
+    rows[0] += ["load, expected"] if asked and expected else []
+    rows[0].append("since")
+    for offer in offers:
+        price, ratio, even = offer.price, _ratio(offer), offer.break_even
+        row = [price.provider, price.model, dollars(price.input_usd), or_none(price.cached_usd)]
+        row += [dollars(price.output_usd)]
+        if offer.request_usd is not None:
+            row.append(dollars(1000 * offer.request_usd))
+        row.append(format_ratio(ratio.ceiling))
+        if expected:
+            row.append(NONE if ratio.expected is None else format_ratio(ratio.expected))
+        if even is not None:
+            row += [significant(even.tokens_per_day / 1_000_000), format_share(even.load.ceiling)]
+            if expected:
+                row.append(NONE if even.load.expected is None else format_share(even.load.expected))
+        rows.append([*row, str(price.since or NONE)])
+    return rows
+
+
+def api_words(cost: Cost) -> list[str]:
+    """What the columns mean, and what was left out."""
+    assert cost.buying is not None
+    found = cost.buying.found
+    said = []
+    if not found.prices:
+        said.append(f"none of its ids is known to be {cost.model}")
+    elif cost.request is not None:
+        splits = cost.request.splits
+        parts = 1 if splits is None else splits.ceiling.prefill + splits.ceiling.decode
+        rented = "the deployment" if parts == 1 else f"the split's {parts} deployments"
+        said.append(
+            "1,000 req.: $ for as many requests; / ceiling, / expected: that over their cost here; even at: from that "
+            f"many million tokens a day, in and out, renting {rented} around the clock is cheaper; load: the share of "
+            "the day that they take at the ceiling; above 100% renting never is"
+        )
+    else:
+        said.append(
+            '/ ceiling, / expected: the API\'s price of output over its cost here; `--request "in=8k,out=1k"` gives '
+            "the break-even volume"
+        )
+    if found.prices:
+        said.append(
+            "input, cached, output: $ per M tokens; since when a price holds the package says of few; it keeps those "
+            "of retired offers"
+        )
+        said += _by_the_hour(found.prices)
+    named = [f"{price.provider} {price.model}" for price in found.prices if price.matched == "alias"]
+    if named:
+        said.append(f"matched by name, but by a table of aliases {', '.join(dict.fromkeys(named))}")
+    said += [f"left out: {entry.provider} {entry.model}: {entry.reason}" for entry in found.excluded]
+    return said
+
+
+def _by_the_hour(prices: Sequence[ApiPrice]) -> list[str]:
+    """Offers whose price changes over the day: which holds from when."""
+    said: dict[tuple[str, str], list[str]] = {}
+    for price in prices:
+        if price.hours:
+            said.setdefault((price.provider, price.model), []).append(
+                f"{dollars(price.output_usd)} {price.hours}"
+            )
+    return [
+        f"{provider} {model}, by the hour: {'; '.join(words)}" for (provider, model), words in said.items()
+    ]
+
+
+def _ratio(offer: Offer) -> Figure[Decimal]:
+    return offer.request_ratio or offer.output_ratio
+
+
+def format_share(value: Decimal) -> str:
+    """A share that may be above 1: `33%`, `240%`."""
+    return f"{significant(value * 100)}%" if value < 10 else f"{value * 100:,.0f}%"
+
+
+def offer_lines(cost: Cost, columns: int) -> list[str]:
+    """The rows laid out, `columns` wide: what tells least goes first."""
+    rows = offer_rows(cost)
+    if len(rows) == 1:
+        return []
+    asked = ("output", "load, expected", "/ expected", PER_THOUSAND) if cost.request else ("/ expected",)
+    for name in ("since", "cached", "input", *asked):
+        widest = max(len(row[1]) for row in rows)
+        over = max(map(len, _laid_offers(rows))) - columns
+        if over <= (max(0, widest - SHORTEST_ID) if name == PER_THOUSAND else 0):
+            break
+        if name in rows[0]:
+            index = rows[0].index(name)
+            rows = [[*row[:index], *row[index + 1 :]] for row in rows]
+    widest = max(len(row[1]) for row in rows)
+    over = max(0, max(map(len, _laid_offers(rows))) - columns)
+    lines = _laid_offers([[row[0], _tail(row[1], widest - over), *row[2:]] for row in rows])
+    lines[0] = bold(lines[0])
+    return lines
+
+
+def _tail(name: str, columns: int) -> str:
+    """The end of an id, where the model stands; its owner stands before it."""
+    return name if len(name) <= columns else "…" + name[len(name) - columns + 1 :]
+
+
+def _laid_offers(rows: Rows) -> list[str]:
+    return table(rows, "<<" + ">" * (len(rows[0]) - 2))

@@ -1,0 +1,195 @@
+"""`moecalc serve`: the answer in a sentence, one GPU's memory line by line, state three ways, the engine's words."""
+
+from fractions import Fraction
+
+from moecalc.calc.budget import MOST_SEQUENCES
+from moecalc.calc.fitted import capacity_of
+from moecalc.calc.served import Serving
+from moecalc.calc.serving import RankBudget
+from moecalc.calc.serving_lines import overheads, rule_words
+from moecalc.calc.serving_words import launch_command, log_lines
+from moecalc.ir.numeric import Number
+from moecalc.render.layout import bold, dim, paragraph, table
+from moecalc.render.markdown import markdown_table
+from moecalc.report import Report
+from moecalc.specs.workload import LONGEST
+from moecalc.units import format_bytes_binary, format_int
+
+_GIB = 2**30
+
+
+def serve_text(serving: Serving, columns: int) -> str:
+    """The whole answer as text, `columns` wide."""
+    lines = [bold(heading(serving)), *paragraph(verdict(serving), columns, "  "), ""]
+    rows = budget_rows(serving)
+    laid = table(rows, "<><")
+    if max(map(len, laid)) > columns:  # what each figure rests on goes below its row
+        laid = table([row[:2] for row in rows], "<>")
+    lines += [bold(laid[0]), *laid[1:], ""]
+    states = table(state_rows(serving), "<><")
+    if max(map(len, states)) > columns:
+        states = table([row[:2] for row in state_rows(serving)], "<>")
+    lines += [bold(states[0]), *states[1:]]
+    for remark in _remarks(serving):
+        lines += paragraph(remark, columns, "  ")
+    words = log_lines(serving)
+    if words:
+        lines += ["", bold(f"in {serving.engine.name}'s own log"), *words]
+    command = launch_command(serving)
+    if command is not None:
+        lines += ["", *_command(command, columns)]
+    lines += ["", *[dim(line) for remark in _sources(serving) for line in paragraph(remark, columns, "  ")]]
+    for warning in serving.warnings:
+        lines += paragraph(f"warning: {warning}", columns, "  ")
+    return "\n".join(lines)
+
+
+def serve_markdown(serving: Serving, report: Report) -> str:
+    """The same as Markdown."""
+    parts = [f"**{heading(serving)}**: {verdict(serving)}", markdown_table(budget_rows(serving))]
+    parts += [markdown_table(state_rows(serving)), *_remarks(serving)]
+    words = log_lines(serving)
+    if words:
+        parts.append("\n".join(["```text", *words, "```"]))
+    command = launch_command(serving)
+    if command is not None:
+        parts.append(f"```sh\n{command}\n```")
+    return "\n\n".join([*parts, *_sources(serving), *(f"warning: {warning}" for warning in report.warnings)])
+
+
+def heading(serving: Serving) -> str:
+    """Model, devices and plan."""
+    plan = f", {serving.plan.words}" if serving.plan.devices > 1 else ""
+    return f"{serving.model} on {serving.fleet.describe()}{plan}, {serving.engine.label}"
+
+
+def verdict(serving: Serving) -> str:
+    """How many tokens and requests, or what is missing."""
+    state, budget = serving.state, serving.tightest
+    context = serving.scheduler.context
+    if budget.available_bytes <= 0:
+        return f"does not fit: each GPU lacks {_gib(-budget.available_bytes)} GiB before any state"
+    left = f"{_gib(budget.available_bytes)} GiB of each GPU are left for state"
+    if not state.fits:
+        needed = "the state that is asked for" if state.buffers else f"a request of {context:,} tokens"
+        longest = f"; the longest context that fits is {state.max_context:,}" if state.max_context else ""
+        short = state.request_rank_bytes if not state.buffers else max(state.rank_bytes)
+        return f"does not fit: {left}, and {needed} takes {_gib(short)}{longest}"
+    if state.buffers:
+        return (
+            f"fits: {left}, of which {_sequences(serving.scheduler.sequences)} of {context:,} tokens take "
+            f"{_gib(max(state.rank_bytes))}; {_bound(state.max_sequences, MOST_SEQUENCES)} would fit"
+        )
+    copies = f" in each of {serving.plan.data} copies" if serving.plan.data > 1 else ""
+    if state.concurrency >= MOST_SEQUENCES:
+        return f"fits: {left}, and state hardly counts"
+    return (
+        f"fits: {left}{copies} = {format_int(state.tokens)} tokens of cache = "
+        f"{float(state.concurrency):,.1f} requests of {context:,} tokens at once"
+    )
+
+
+def budget_rows(serving: Serving) -> list[list[str]]:
+    """A header, and the memory of the GPU with the least left for state, part by part."""
+    budget, scheduler = serving.tightest, serving.scheduler
+    plan = serving.plan
+    where = f", stage {budget.stage + 1} of {plan.pipeline}" if plan.pipeline > 1 else ""
+    first = budget.stage * plan.stage_devices
+    device = min(serving.fleet.devices[first : first + plan.stage_devices], key=capacity_of)
+    groups = ", ".join(f"{group} {_gib(size)}" for group, size in budget.by_group[:3])
+    rows = [[f"one {device.name}{where}", "GiB", ""]]
+    usable = device.usable_bytes()
+    rows.append(["usable", _gib(budget.capacity_bytes), usable.note if usable else ""])
+    if scheduler.utilization < 1:
+        rows.append(
+            ["share that is filled", _gib(budget.granted_bytes), f"{float(scheduler.utilization):g} of it"]
+        )
+    rows.append(["weights", _gib(budget.weight_bytes), f"{serving.precision}: {groups}"])
+    rows.append(["activation peak", _gib(budget.activation_bytes), _peak_words(serving, budget)])
+    for name, size, low, high in overheads(serving):
+        outside = name == "CUDA context" and budget.context_outside
+        words = ["assumed"]
+        if low is not None and high is not None:
+            words.append(f"logs have {_gib(low)} to {_gib(high)}")
+        if outside:
+            words.append("beside that share")
+        rows.append([name, _gib(size.bytes), ", ".join(words)])
+    rows.append(["left for state", _gib(budget.available_bytes), serving.kv_dtype])
+    return rows
+
+
+def state_rows(serving: Serving) -> list[list[str]]:
+    """A header, and the state of one request three ways."""
+    state = serving.state
+    rows = [[f"state of a request of {serving.scheduler.context:,} tokens", "", ""]]
+    rows.append(["logical", format_bytes_binary(serving.logical_bytes), "what the architecture needs"])
+    spread = (
+        f"over the {serving.plan.tensor * serving.plan.pipeline} GPUs of a copy"
+        if serving.fleet.count > 1
+        else ""
+    )
+    name = "reserved" if serving.engine.name == "generic" else f"reserved by {serving.engine.name}"
+    rows.append([name, format_bytes_binary(state.request_bytes), spread])
+    if serving.naive_bytes is not None and serving.naive_bytes != serving.logical_bytes:
+        naive = "2 x hidden size x layers x tokens, as other tools print"
+        rows.append(["naive", format_bytes_binary(serving.naive_bytes), naive])
+    return rows
+
+
+def _peak_words(serving: Serving, budget: RankBudget) -> str:
+    scheduler, peak = serving.scheduler, budget.activations
+    sampled = "all" if serving.engine.reservation.rule == "cells" else f"{scheduler.sequences:,} sequences'"
+    by_logits = budget.activation_bytes - peak.stream_bytes > peak.widest_bytes
+    widest = f"{sampled} logits in float32" if by_logits else f"{peak.widest} outputs"
+    return f"estimate: a step of {scheduler.batched_tokens:,} tokens, {widest}"
+
+
+def _remarks(serving: Serving) -> list[str]:
+    state = serving.state
+    said = [f"reserved: {rule_words(serving)}"] if serving.engine.name != "generic" else []
+    if state.fits:
+        longest = _bound(state.max_context, LONGEST)
+        for_all = _sequences(serving.scheduler.sequences) if state.buffers else "one request"
+        trained = f" (trained for {serving.trained_length:,})" if serving.trained_length else ""
+        said.append(f"longest context of {for_all}: {longest}{trained}")
+    return [*said, *(f"note: {note}" for note in serving.notes)]
+
+
+def _sources(serving: Serving) -> list[str]:
+    said = [f"{name}, assumed: {size.source}" for name, size, *_ in overheads(serving)]
+    chosen = ", ".join(
+        f"{name} {_value(value)}" for name, value in serving.defaults.items() if name != "engine"
+    )
+    if chosen:
+        said.append(f"{serving.engine.name}'s defaults, not chosen here: {chosen}")
+    return said
+
+
+def _command(command: str, columns: int) -> list[str]:
+    """Broken between options, so that what is pasted runs."""
+    lines, line = [], ""
+    for part in command.replace(" -", "\n-").split("\n"):
+        if line and len(line) + len(part) + 3 > columns:
+            lines.append(line + " \\")
+            line = "    " + part
+        else:
+            line = f"{line} {part}" if line else part
+    return [*lines, line]
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Fraction):
+        return f"{float(value):g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _sequences(count: int) -> str:
+    return "1 sequence" if count == 1 else f"{count:,} sequences"
+
+
+def _bound(value: int, limit: int) -> str:
+    return "any number" if value >= limit else f"{value:,}"
+
+
+def _gib(size: Number) -> str:
+    return f"{float(size) / _GIB:,.2f}"

@@ -1,0 +1,369 @@
+"""`moecalc speed`: ceiling and expectation first, then what binds, then where the time goes."""
+
+from collections.abc import Iterable, Sequence
+
+from moecalc.calc.expectation import Expected, NoExpectation
+from moecalc.calc.measured import Measured
+from moecalc.calc.speculation import Speculation
+from moecalc.calc.speed import Speed
+from moecalc.calc.speed_groups import GroupTime
+from moecalc.calc.speed_lines import CEILING, assumed, no_peak, warnings
+from moecalc.render.layout import bold, dim, paragraph, table
+from moecalc.render.markdown import markdown_table
+from moecalc.render.rates import duration, rate
+from moecalc.units import format_bytes_decimal, format_flops, format_percent
+
+SHOWN = 8
+"""Components that the table names; the rest of a model's step is a few per cent."""
+
+WHAT_BINDS = {
+    "weights": "reading weights",
+    "state": "reading state",
+    "compute": "arithmetic",
+}
+
+
+WORDS = {"kv_dtype": "KV"}
+"""What defaults are called where it is not their name."""
+
+
+def speed_text(speed: Speed, columns: int) -> str:
+    """The whole answer as text, `columns` wide."""
+    lines = [bold(line) for line in paragraph(heading(speed), columns, "  ")]
+    lines += [*paragraph(verdict(speed), columns, "  "), ""]
+    lines += [*_laid(answer_rows(speed), "<>>><", columns), ""]
+    for remark in remarks(speed):
+        lines += paragraph(remark, columns, "  ")
+    if speed.groups:
+        lines += ["", *_laid(group_rows(speed), "<>>>><", columns)]
+    if speed.hybrid is not None:
+        lines += ["", *_laid(part_rows(speed), "<>>", columns)]
+    if speed.speculation is not None:
+        lines += ["", *_laid(gain_rows(speed.speculation, speed), "<>>>>><", columns)]
+        for remark in speculation_remarks(speed.speculation):
+            lines += paragraph(remark, columns, "  ")
+    lines += ["", *[dim(line) for line in paragraph(_assumed(speed), columns, "  ")]]
+    for warning in _warnings(speed):
+        lines += paragraph(f"warning: {warning}", columns, "  ")
+    return "\n".join(lines)
+
+
+def speed_markdown(speed: Speed) -> str:
+    """The same as Markdown."""
+    parts = [f"**{heading(speed)}**: {verdict(speed)}", markdown_table(answer_rows(speed)), *remarks(speed)]
+    if speed.groups:
+        parts.append(markdown_table(group_rows(speed)))
+    if speed.hybrid is not None:
+        parts.append(markdown_table(part_rows(speed)))
+    if speed.speculation is not None:
+        parts.append(markdown_table(gain_rows(speed.speculation, speed)))
+        parts += speculation_remarks(speed.speculation)
+    return "\n\n".join([*parts, _assumed(speed), *(f"warning: {warning}" for warning in _warnings(speed))])
+
+
+def heading(speed: Speed) -> str:
+    """Model, devices, plan and what they are asked."""
+    plan = f", {speed.plan.words}" if speed.devices > 1 else ""
+    decode = speed.decode
+    sequences = "1 sequence" if decode.batch == 1 else f"{decode.batch:,} sequences"
+    return f"{speed.model} on {speed.fleet.describe()}{plan}: {sequences} of {decode.context:,} tokens"
+
+
+def verdict(speed: Speed) -> str:
+    """What can be had at most, and what is expected."""
+    decode = speed.decode
+    said = f"decode: at most {rate(decode.ceiling_tokens_per_second_per_user)} tokens/s"
+    if decode.batch > 1:
+        said += f" per sequence, {rate(decode.ceiling_tokens_per_second)} in all"
+    known = isinstance(decode.expected, Expected) or speed.served is None
+    said += f"; {_expected(decode.expected if known else speed.served, decode.batch)}"
+    if not known and isinstance(speed.served, Expected):
+        said += " under continuous batching"
+    if speed.first is None or speed.prefill is None:
+        return f"{said}. prefill: not known, {no_peak(speed)}"
+    least = duration(float(speed.first.ceiling.seconds))
+    said += f". prompt of {speed.workload.prompt:,}: first token after at least {least}"
+    if isinstance(speed.first.expected, Expected):
+        e = speed.first.expected
+        said += f", expected {duration(e.seconds)} ({duration(e.low_seconds)} to {duration(e.high_seconds)})"
+    return said
+
+
+def answer_rows(speed: Speed) -> list[list[str]]:
+    """A header, and ceiling and expectation of decoding and of reading prompts."""
+    decode = speed.decode
+    rows = [["", "tokens/s per sequence", "in all", "takes", ""]]
+    routed = speed.touched_share is not None
+    rows.append(
+        [
+            "decode, ceiling",
+            rate(decode.ceiling_tokens_per_second_per_user),
+            rate(decode.ceiling_tokens_per_second),
+            duration(float(decode.ceiling.seconds)),
+            f"{speed.routing.words} routing" if routed else "",
+        ]
+    )
+    if routed and decode.batch > 1:
+        rows.append(
+            [
+                "  whatever the routing",
+                rate(decode.unconditional_tokens_per_second / decode.batch),
+                rate(decode.unconditional_tokens_per_second),
+                duration(float(decode.unconditional.seconds)),
+                "all tokens share their experts",
+            ]
+        )
+    for words, found in (("  expected", decode.expected), ("  expected, served", speed.served)):
+        if isinstance(found, Expected):
+            rows.append(
+                [
+                    words,
+                    rate(1 / found.seconds),
+                    rate(decode.batch / found.seconds),
+                    duration(found.seconds),
+                    f"{duration(found.low_seconds)} to {duration(found.high_seconds)}",
+                ]
+            )
+    for name, of in (("prefill", speed.prefill), ("one prompt alone", speed.first)):
+        if of is None or (of is speed.first and speed.plan.replicas == 1 and name != "prefill"):
+            continue
+        at_once = "to the first token" if of.prompts == 1 else f"{of.prompts} prompts at once"
+        rows.append(
+            [
+                f"{name}, ceiling",
+                "",
+                rate(of.ceiling_tokens_per_second),
+                duration(float(of.ceiling.seconds)),
+                at_once,
+            ]
+        )
+        if isinstance(of.expected, Expected):
+            e = of.expected
+            rows.append(
+                [
+                    "  expected",
+                    "",
+                    rate(of.prompts * of.prompt / e.seconds),
+                    duration(e.seconds),
+                    f"{duration(e.low_seconds)} to {duration(e.high_seconds)}",
+                ]
+            )
+    return rows
+
+
+def group_rows(speed: Speed) -> list[list[str]]:
+    """A header, and the components that take longest: what one device reads and multiplies in a decode step."""
+    where = "per device" if speed.plan.pipeline == 1 else "over all stages"
+    rows = [[f"a decode step, {where}", "reads", "takes", "multiplies", "takes", "at the peak of"]]
+    shown = speed.groups[:SHOWN]
+    rows += [_group_row(speed, group) for group in shown]
+    rest = speed.groups[SHOWN:]
+    if rest:
+        rows.append(
+            [
+                f"{len(rest)} others",
+                format_bytes_decimal(sum(group.bytes for group in rest)),
+                _time(sum(group.memory_seconds for group in rest)),
+                _flops(sum(group.flops for group in rest)),
+                _time(sum(group.compute_seconds for group in rest)),
+                "",
+            ]
+        )
+    return rows
+
+
+def part_rows(speed: Speed) -> list[list[str]]:
+    """A header, and what each GPU and the RAM contribute to a decode step."""
+    assert speed.hybrid is not None
+    rows = [["a decode step", "reads", "takes"]]
+    return rows + [
+        [part.name, format_bytes_decimal(part.bytes), duration(part.seconds)] for part in speed.hybrid.parts
+    ]
+
+
+def gain_rows(found: Speculation, speed: Speed) -> list[list[str]]:
+    """A header, and plain against speculative decoding over batch sizes."""
+    head = ["tokens/s per sequence, ceiling", "plain", "speculative", "speedup", "draft", "verify", ""]
+    rows = [head]
+    most = speed.held.max_sequences
+    for gain in found.gains:
+        beyond = "more than fit" if most is None or gain.batch > most else ""
+        rows.append(
+            [
+                f"batch {gain.batch:,}",
+                rate(1 / gain.plain_seconds),
+                rate(1 / gain.seconds_per_token),
+                f"{gain.speedup:.2f}x",
+                duration(gain.draft_seconds) if gain.draft_seconds else "-",
+                duration(gain.verify_seconds),
+                beyond,
+            ]
+        )
+    return rows
+
+
+def speculation_remarks(found: Speculation) -> list[str]:
+    """What was drafted, and what is assumed of it."""
+    return [
+        (
+            f"speculation: {found.drafted} drafted, each accepted with probability {found.acceptance:g}, "
+            f"yield {found.accepted:.2f} tokens a step; draft: {found.draft}"
+        )
+    ]
+
+
+def remarks(speed: Speed) -> list[str]:
+    """What binds and from where on, experts touched, what ranks send each other, whence the expectation."""
+    said = [_binds(speed)]
+    if speed.touched_share is not None:
+        said.append(
+            f"experts: a step reads {format_percent(speed.touched_share)} of the routed weights "
+            f"({speed.routing.words} routing)"
+        )
+    communication = _communication(speed)
+    if communication:
+        said.append(communication)
+    if speed.hybrid is not None:
+        said.append(f"placed as llama.cpp does: {' '.join(speed.hybrid.offload.flags)}")
+        if speed.hybrid.host_link_seconds is not None:
+            said.append(
+                "prefill: multiplied where it lies, at the bandwidth of the RAM; sending it to the GPU once takes "
+                f"{duration(speed.hybrid.host_link_seconds)} more per chunk of the prompt"
+            )
+    sources = [_source("decode", speed.decode.expected)]
+    if speed.served is not None:
+        sources.append(_source("served (continuous batching)", speed.served))
+    if speed.prefill is not None:
+        sources.append(_source("prefill", speed.prefill.expected))
+    if speed.hybrid is not None:  # the reason is one for both
+        sources = sources[:1]
+    said += sources
+    if speed.measured is not None:
+        said.append(measured_words(speed.measured, speed))
+    return said
+
+
+def measured_words(found: Measured, speed: Speed) -> str:
+    """What a measured figure says: possible or not, and how much of the devices it uses."""
+    used = f"{format_percent(found.mbu)} of the bandwidth (MBU)"
+    if found.mfu is not None:
+        used += f", {format_percent(found.mfu)} of the dense peak (MFU)"
+    step = f"measured {found.text}: a step of {duration(found.step_seconds)}"
+    if found.verdict == "impossible":
+        ratio = float(speed.decode.unconditional.seconds) / found.step_seconds
+        return (
+            f"{step} is impossible under this ceiling, {ratio:.2f}x above it whatever the routing: another batch, "
+            "context, quantization or device was measured, or several tokens come of a step (`--speculate`)"
+        )
+    if found.verdict == "above routing":
+        return f"{step} is above the ceiling of {speed.routing.words} routing, and possible where tokens share experts"
+    return f"{step} uses {used}"
+
+
+def _binds(speed: Speed) -> str:
+    if speed.hybrid is not None:
+        return f"binds: {speed.hybrid.bound}"
+    memory, compute = float(speed.decode.ceiling.memory_seconds), float(speed.decode.ceiling.compute_seconds)
+    said = f"binds: {WHAT_BINDS[speed.bound]}"
+    if compute:
+        said += f" (memory {duration(memory)}, arithmetic {duration(compute)} a step)"
+    later = [f"{WHAT_BINDS[word]} from batch {batch:,} on" for batch, word in speed.changes[1:]]
+    most = speed.held.max_sequences
+    if later:
+        said += f"; {', '.join(later)}"
+        if most is not None:
+            said += f" ({most:,} fit)"
+    floor = speed.latency_seconds
+    if floor is not None:
+        said += f"; of the step as expected {duration(floor)} are latency"
+        if floor > float(speed.decode.ceiling.seconds):
+            said += ", more than the ceiling: that binds engines here"
+    sent = speed.communication.seconds
+    if sent is not None and sent > float(speed.decode.ceiling.seconds):
+        said += f"; but what the ranks send takes longer than either: {duration(sent)}"
+    return said
+
+
+def _communication(speed: Speed) -> str:
+    found = speed.communication
+    if not found.transfers:
+        return ""
+    parts = [
+        f"{t.name} over {t.ranks} {'stages' if t.name == 'pipeline send' else 'ranks'}, {t.times:g} times, "
+        f"{format_bytes_decimal(t.sent_bytes)}"
+        for t in found.transfers
+    ]
+    said = f"communication, not in the ceiling: {'; '.join(parts)} sent by each"
+    if found.seconds is None:
+        said += "; the link between the devices is not known"
+    else:
+        said += f": {duration(found.seconds)} at the link's {format_bytes_decimal(found.link or 0)}/s"
+    if found.crosses_machines:
+        said += ", and more over the network between machines"
+    return said
+
+
+def _expected(expected: Expected | NoExpectation | None, batch: int) -> str:
+    if not isinstance(expected, Expected):
+        return "no expectation"
+    each = "" if batch == 1 else " per sequence"
+    return (
+        f"expected {rate(1 / expected.seconds)}{each} "
+        f"({rate(1 / expected.high_seconds)} to {rate(1 / expected.low_seconds)})"
+    )
+
+
+def _source(what: str, expected: Expected | NoExpectation) -> str:
+    if isinstance(expected, NoExpectation):
+        return f"{what}: no expectation: {expected.reason}"
+    return f"{what} as expected: {expected.words}"
+
+
+def _group_row(speed: Speed, group: GroupTime) -> list[str]:
+    peak = ""
+    if group.formats:
+        name = group.formats[0]
+        number = speed.roofline.machine(0).peaks.get(name)
+        arithmetic = speed.arithmetic.get(name)
+        known = f"{arithmetic}, {format_flops(number)}/s" if number else "not known"
+        peak = f"{name}: {known}" if name != arithmetic else known
+    return [
+        group.name,
+        format_bytes_decimal(group.bytes) if group.bytes else "",
+        _time(group.memory_seconds),
+        _flops(group.flops),
+        _time(group.compute_seconds) if group.compute_seconds else "",
+        peak,
+    ]
+
+
+def _flops(flops: float) -> str:
+    return format_flops(flops) if flops else ""
+
+
+def _time(seconds: float) -> str:
+    return duration(seconds) if seconds else ""
+
+
+def _assumed(speed: Speed) -> str:
+    said = ", ".join(
+        f"{WORDS.get(name, name)} {f'{value:,}' if isinstance(value, int) else value}"
+        for name, value in assumed(speed).items()
+        if (name != "routing" or speed.touched_share is not None) and (name != "plan" or speed.devices > 1)
+    )
+    return f"ceiling: {CEILING}; perfect overlap, no communication, no latency; estimate. assumed: {said}"
+
+
+def _warnings(speed: Speed) -> Iterable[str]:
+    yield from warnings(speed)
+    yield from speed.warnings
+
+
+def _laid(rows: Sequence[Sequence[str]], align: str, columns: int) -> list[str]:
+    """The table, without its last columns where they do not fit."""
+    kept = len(align)
+    laid = table(rows, align)
+    while max(map(len, laid)) > columns and kept > 2:
+        kept -= 1
+        laid = table([row[:kept] for row in rows], align[:kept])
+    return [bold(laid[0]), *laid[1:]]

@@ -1,0 +1,174 @@
+"""`moecalc speed` over batches, plans and devices: the limits' answer first, then the frontier."""
+
+from collections.abc import Iterable, Sequence
+
+from moecalc.calc.communication import MACHINE
+from moecalc.calc.expectation import Expected
+from moecalc.calc.sweep import Choice, Point, Sweep
+from moecalc.render.layout import bold, dim, paragraph, table
+from moecalc.render.markdown import markdown_table
+from moecalc.render.rates import dollars, duration, rate
+
+SHOWN = 12
+"""Points of the frontier that a kind of device gets in the table, evenly chosen."""
+
+
+def sweep_text(sweep: Sweep, columns: int) -> str:
+    """The whole answer as text, `columns` wide."""
+    lines = [bold(line) for line in paragraph(heading(sweep), columns, "  ")]
+    for said in answers(sweep):
+        lines += paragraph(said, columns, "  ")
+    if sweep.frontier:
+        rows = frontier_rows(sweep)
+        align = ">>>>" + "<" * (len(rows[0]) - 4)
+        laid = table(rows, align)
+        while max(map(len, laid)) > columns and len(rows[0]) > 4:
+            rows = [row[:-1] for row in rows]
+            laid = table(rows, align[: len(rows[0])])
+        lines += ["", *paragraph(TITLE, columns), bold(laid[0]), *laid[1:]]
+    lines.append("")
+    for remark in _remarks(sweep):
+        lines += [dim(line) for line in paragraph(remark, columns, "  ")]
+    for warning in sweep.warnings:
+        lines += paragraph(f"warning: {warning}", columns, "  ")
+    return "\n".join(lines)
+
+
+def sweep_markdown(sweep: Sweep) -> str:
+    """The same as Markdown."""
+    parts = [f"**{heading(sweep)}**", *answers(sweep)]
+    if sweep.frontier:
+        parts += [TITLE, markdown_table(frontier_rows(sweep))]
+    return "\n\n".join([*parts, *_remarks(sweep), *(f"warning: {warning}" for warning in sweep.warnings)])
+
+
+TITLE = "the frontier at the ceiling: no other plan or batch on these devices is faster per user and per GPU"
+
+
+def heading(sweep: Sweep) -> str:
+    """What was asked."""
+    weights = (
+        f"weights as released ({sweep.precision})" if sweep.quant == "released" else f"weights {sweep.quant}"
+    )
+    return f"{sweep.model}, {sweep.context:,} tokens, {weights}" + (
+        f": {sweep.slo.text}" if sweep.slo is not None else ""
+    )
+
+
+def answers(sweep: Sweep) -> list[str]:
+    """Which plan keeps the limits cheapest, as expected and at the ceiling; or the nearest, and by what it misses."""
+    if not sweep.points:
+        return ["nothing holds it: no plan on these devices has room for one sequence"]
+    if sweep.slo is None:
+        return []
+    said = []
+    if sweep.as_expected is not None:
+        said.append(_answer(sweep, sweep.as_expected))
+    elif sweep.at_ceiling is not None and not sweep.at_ceiling.misses:
+        said.append("as expected: nothing is expected of any plan that the ceiling allows")
+    if sweep.at_ceiling is not None:
+        said.append(_answer(sweep, sweep.at_ceiling))
+    return said
+
+
+def frontier_rows(sweep: Sweep) -> list[list[str]]:
+    """A header, and the points of the frontier, the fastest user of each kind of device first."""
+    priced = any(point.usd_per_million is not None for point in sweep.frontier)
+    head = ["tokens/s per user", "per GPU", "$ per M out" if priced else "TTFT", "batch", "devices", "plan"]
+    rows = [[*head, "binds", "expected per user"]]
+    for point in _thinned(sweep.frontier):
+        third = _usd(point) if priced else _ttft(point)
+        rows.append(
+            [
+                rate(point.per_user),
+                rate(point.per_device),
+                third,
+                f"{point.batch:,}",
+                point.on.fleet,
+                point.on.plan.words,
+                point.bound,
+                _expected(point),
+            ]
+        )
+    return rows
+
+
+def _thinned(points: Sequence[Point]) -> Iterable[Point]:
+    kinds = dict.fromkeys(point.on.kind for point in points)
+    for kind in kinds:
+        own = [point for point in points if point.on.kind == kind]
+        most = max(3, SHOWN // len(kinds))
+        if len(own) > most:  # both ends, and evenly between
+            own = [own[round(place * (len(own) - 1) / (most - 1))] for place in range(most)]
+        yield from own
+
+
+def _answer(sweep: Sweep, choice: Choice) -> str:
+    point = choice.point
+    basis = "as expected" if choice.expected else "at the ceiling"
+    where = f"{point.on.fleet}" + (f", {point.on.plan.words}" if point.on.devices > 1 else "")
+    where += f", batch {point.batch:,}"
+    tpot, ttft = point.seconds, point.on.ttft_seconds
+    span = ttft_span = ""
+    if choice.expected:
+        if isinstance(point.expected, Expected):
+            tpot, span = point.expected.seconds, _span(point.expected)
+        ttft = None
+        if isinstance(point.expected_ttft, Expected):
+            ttft, ttft_span = point.expected_ttft.seconds, _span(point.expected_ttft)
+    figures = f"tpot {duration(tpot)}{span}"
+    if ttft is not None:
+        figures += f", ttft {duration(ttft)}{ttft_span} unloaded"
+    cost = point.cost(tpot)
+    if choice.misses:
+        over = " and ".join(f"{name} by {(times - 1):.0%}" for name, times in choice.misses.items())
+        tail = "" if choice.expected else ": no engine can on these devices"
+        return f"{basis} nothing keeps {_text(sweep)}{tail}; the nearest is {where} ({figures}), which misses {over}"
+    said = f"{basis}, the cheapest that keeps {_text(sweep)}: {where} ({figures})"
+    if cost is not None:
+        said += f", ${dollars(cost)} per M output tokens, ${point.on.usd_per_hour:,.2f} an hour"
+    if not choice.expected:
+        said += "; a bound: engines need more"
+    return said
+
+
+def _span(expected: Expected) -> str:
+    return f" [{duration(expected.low_seconds)} to {duration(expected.high_seconds)}]"
+
+
+def _text(sweep: Sweep) -> str:
+    return sweep.slo.text if sweep.slo is not None else ""
+
+
+def _usd(point: Point) -> str:
+    return "no price" if point.usd_per_million is None else dollars(point.usd_per_million)
+
+
+def _ttft(point: Point) -> str:
+    return "" if point.on.ttft_seconds is None else duration(point.on.ttft_seconds)
+
+
+def _expected(point: Point) -> str:
+    if not isinstance(point.expected, Expected):
+        return "-"
+    e = point.expected
+    return f"{rate(1 / e.seconds)} ({rate(1 / e.high_seconds)} to {rate(1 / e.low_seconds)})"
+
+
+def _remarks(sweep: Sweep) -> Iterable[str]:
+    yield from sweep.notes
+    chosen = [choice.point for choice in (sweep.as_expected,) if choice is not None]
+    known = [p.expected for p in (*chosen, *sweep.frontier) if isinstance(p.expected, Expected)]
+    for words in dict.fromkeys(expected.words for expected in known):
+        yield f"expected: {words}"
+    if any(point.on.devices > MACHINE for point in sweep.frontier):
+        yield f"beyond {MACHINE} devices a network joins machines, which only adds to these times"
+    if sweep.prices:
+        yield f"list prices: {'; '.join(sweep.prices)}; decoding alone, devices never idle"
+    said = ", ".join(
+        f"{'KV' if name == 'kv_dtype' else name} {f'{value:,}' if isinstance(value, int) else value}"
+        for name, value in sweep.defaults.items()
+        if name != "routing" or sweep.is_routed
+    )
+    yield "ceiling: bytes over bandwidth, FLOPs over dense peaks; no communication, no latency; estimate"
+    yield f"assumed: {said}"

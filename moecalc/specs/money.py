@@ -1,0 +1,62 @@
+"""Amounts that a cost is made of, as people type them: dollars, watts, a lifetime, a share of time."""
+
+import re
+from decimal import Decimal
+
+from moecalc.errors import InputError
+
+Amount = Decimal | int | float | str
+"""What the API takes for an amount: a number, or the text that the command line has."""
+
+HOURS_PER_YEAR = Decimal(8766)
+"""365.25 days of 24 hours."""
+
+_NUMBER = r"(?P<number>[+-]?(?:\d{1,3}(?:,\d{3}){1,5}|\d{1,18})(?:\.\d{1,18})?(?:e[+-]?\d{1,2})?)"
+_LIFETIMES = {"y": HOURS_PER_YEAR, "mo": HOURS_PER_YEAR / 12, "d": Decimal(24), "h": Decimal(1)}
+_POWERS = {"w": Decimal(1), "kw": Decimal(1000), "": Decimal(1)}
+
+
+def usd(option: str, value: Amount, *, per: str = "", free: bool = False) -> Decimal:
+    """Dollars, `2.50` or `$2.50`, above 0 (or, where `free`, not below). Raises InputError."""
+    number = _read(option, str(value).strip().removeprefix("$"), {"": Decimal(1)}, f"{option} 2.50", per)
+    return _least(option, value, number, free)
+
+
+def number(option: str, value: Amount, example: str, *, free: bool = False) -> Decimal:
+    """A plain number above 0 (or, where `free`, not below). Raises InputError."""
+    return _least(option, value, _read(option, str(value), {"": Decimal(1)}, example, ""), free)
+
+
+def watts(option: str, value: Amount) -> Decimal:
+    """Watts: `700W`, `0.7kW`, `700`. Raises InputError."""
+    return _least(option, value, _read(option, str(value), _POWERS, f"{option} 700W", ""), free=False)
+
+
+def hours(option: str, value: Amount) -> Decimal:
+    """Hours of a lifetime: `4y`, `36mo`, `1000d`, `35000h`. Raises InputError."""
+    return _least(option, value, _read(option, str(value), _LIFETIMES, f"{option} 4y", ""), free=False)
+
+
+def share(option: str, value: Amount) -> Decimal:
+    """A share above 0 and at most 1: `0.6` or `60%`. Raises InputError."""
+    units = {"": Decimal(1), "%": Decimal("0.01")}
+    found = _read(option, str(value), units, f"{option} 0.6", "")
+    if not 0 < found <= 1:
+        raise InputError(f"`{option}` is {value}", hint=f"a share above 0 and at most 1: `{option} 0.6`")
+    return found
+
+
+def _read(option: str, text: str, units: dict[str, Decimal], example: str, per: str) -> Decimal:
+    match = re.fullmatch(_NUMBER + r"\s*(?P<unit>[a-z%]*)", text.strip(), re.IGNORECASE)
+    unit = match["unit"].lower() if match else ""
+    if match is None or unit not in units:
+        raise InputError(
+            f"`{option} {text}` is not an amount{per and ' of USD ' + per}", hint=f"type `{example}`"
+        )
+    return Decimal(match["number"].replace(",", "")) * units[unit]
+
+
+def _least(option: str, typed: Amount, value: Decimal, free: bool) -> Decimal:
+    if value < 0 or (value == 0 and not free):
+        raise InputError(f"`{option}` is {typed}", hint="it is not below 0" if free else "an amount above 0")
+    return value

@@ -1,0 +1,1 @@
+"""The integrations, run as far as a machine without their services can."""

@@ -1,0 +1,105 @@
+"""`moecalc fit` as typed: exit codes, bad input, widths."""
+
+import json
+
+import pytest
+
+from tests.console import run
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("moecalc fit gpt-oss-20b --gpu h100 --quant released,bf16 --require", 0),
+        ("moecalc fit deepseek-v3 --gpu h100 --quant released,bf16", 0),
+        ("moecalc fit deepseek-v3 --gpu h100 --quant released,bf16 --require", 1),
+        ("moecalc fit qwen3-30b-a3b --vram 12GiB --ram 32GiB --quant q4_k_m,q2_k --require", 0),
+        ("moecalc fit gpt-4 --gpu h100", 3),
+    ],
+)
+def test_not_fitting_is_an_answer_unless_it_is_required(command: str, code: int) -> None:
+    assert run(command).returncode == code
+
+
+@pytest.mark.parametrize(
+    ("command", "message", "hint"),
+    [
+        ("--gpu h1000", "unknown accelerator `h1000`", "did you mean `h100-sxm`"),
+        ("--vram -3GiB", "`--vram -3GiB` is negative", "above 0"),
+        ("--vram 12", "size `12` has no unit", "type `12GiB`"),
+        ("--gpu 8xh100 --tp 3", "makes 3 devices", "number of devices"),
+        ("--gpu 3xh100 --tp 3", "64 heads cannot be dealt to 3 ranks", "1, 2, 4, 8"),
+        ("--gpu 8xh100 --ep 8", "deals experts out over the ranks", "`--tp 8 --ep 8`"),
+        ("--gpu 8xh100 --tp 8 --ep 3", "`--ep 3` does not divide", "1, 2, 4, 8"),
+        ("--gpu 2xh100 --stages 10,x", "`--stages 10,x` is no list", "`--stages 16,15,15,15`"),
+        ("--gpu h100 --tp 0", "`--tp` is 0", "from 1"),
+        ("--gpu h100 --quant awq,", "misses a name", "`--quant awq,q4_k_m`"),
+        ("--gpu h100 --quant awq", "takes whole groups of 128", "`awq-g64`"),
+        ("--gpu h100 --sequences -3", "`sequences` is -3", "from 1"),
+        ("--gpu h100 --utilization 1.5", "`utilization` is 1.5", "at most 1"),
+        ("--ram 64GiB", "`--ram` needs devices", "`--gpu 8xh100`"),
+        ("--require", "`--require` needs devices", "`--gpu 8xh100`"),
+        ("--tp 8", "a plan needs devices", "`--gpu 8xh100`"),
+        ("--json --markdown --gpu h100", "--json", ""),
+    ],
+)
+def test_bad_input_is_one_error_with_a_hint(command: str, message: str, hint: str) -> None:
+    done = run(f"moecalc fit gpt-oss-20b {command}")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert hint in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not done.stdout
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "fit deepseek-v3 --gpu 2xrtx-4090 --ram 512GiB --quant q4_k_m,q2_k",
+        "fit mixtral-8x22b --quant q4_k_m,awq",
+        "fit kimi-k2 --gpu 16xb200 --explain --quant released,fp8",
+        "fit gemma-3-27b --gpu 'rtx-4090 + rtx-3090' --explain --quant bf16,q8_0",
+    ],
+)
+def test_no_line_of_prose_is_wider_than_the_terminal(command: str, columns: int) -> None:
+    done = run(f"moecalc {command}", columns)
+    assert done.returncode == 0, done.stderr
+    headers = ("quantization", "stage")
+    prose = [line for line in done.stdout.splitlines() if not line.startswith(headers)]
+    wide = [
+        line for line in prose if len(line) > columns and line.startswith((" ", "assumed", "memory", "fits"))
+    ]
+    assert not wide
+
+
+def test_markdown_says_what_the_text_says() -> None:
+    done = run("moecalc fit qwen3-30b-a3b --vram 12GiB --ram 32GiB --quant q4_k_m,q2_k --markdown")
+    assert "**qwen3-30b-a3b on a 12 GiB device**: fits with the experts of" in done.stdout
+    assert "| RAM | usable | 34,359,738,368 | 32.0 |" in " ".join(done.stdout.split("\n"))
+
+
+def test_warnings_of_json_go_to_stderr() -> None:
+    done = run("moecalc fit llama-13b --gpu h100 --context 4k --quant fp16,bf16 --json")
+    assert json.loads(done.stdout)["warnings"] == ["context 4,096 is beyond the trained length of 2,048"]
+    assert "beyond the trained length" in done.stderr
+
+
+def test_an_unlisted_device_is_called_by_its_size() -> None:
+    done = run("moecalc fit gpt-oss-20b --gpu 2xunlisted --vram 24GiB --quant released,bf16")
+    assert done.stdout.startswith("gpt-oss-20b on 2x 24 GiB device")
+    assert "unlisted" not in done.stdout
+
+
+def test_thousands_of_gib_are_still_gib() -> None:
+    # The catalogue gives a socket 6 TB, "the most that a socket takes": 6 x 10^12 / 2^30 = 5,588 GiB.
+    done = run("moecalc fit gpt-oss-20b --gpu epyc-9654 --quant q4_k_m,q2_k")
+    assert "of 5,588 GiB" in done.stdout
+
+
+def test_more_bits_that_fit_with_ram_are_named_beside_those_that_fit_without() -> None:
+    done = run("moecalc fit deepseek-v3 --gpu 8xrtx-4090 --ram 1024GiB", 200)
+    assert "does not fit but with experts in RAM by ktransformers" in done.stdout
+    assert "--tensor-parallel-size 8 --kt-method FP8 --kt-num-gpu-experts" in done.stdout
+    assert "most bits that fit with RAM: `--quant q8_0`" in done.stdout
+    assert "most bits that fit: " not in done.stdout

@@ -1,0 +1,186 @@
+"""`moecalc serve` as typed: the engine's words, the command to paste, bad input, exit codes."""
+
+import json
+import shlex
+
+import jsonschema
+import pytest
+
+from tests.console import ROOT, run
+
+SERVE = "moecalc serve"
+IDS = [
+    "memory.weights_bytes",
+    "memory.state_bytes",
+    "memory.activation_bytes",
+    "memory.overhead_bytes",
+    "memory.total_bytes",
+    "memory.rank_max_bytes",
+    "serve.available_bytes",
+    "serve.cache_tokens",
+    "serve.concurrency",
+    "serve.request_logical_bytes",
+    "serve.request_reserved_bytes",
+    "serve.request_naive_bytes",
+    "fit.fits",
+    "fit.max_context",
+    "fit.max_sequences",
+    "fit.gpus",
+]
+
+
+def answer(command):
+    done = run(f"{SERVE} {command} --json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_qwen3_235b_on_8_gpus():
+    found = answer("qwen3-235b-a22b --gpu 8xh100 --tp 8 --engine vllm --context 32k --max-num-seqs 256")
+    lines = {line["id"]: line for line in found["models"][0]["lines"]}
+    assert list(lines) == IDS
+    logical = 2 * 94 * 4 * 128 * 2 * 32_768  # keys and values of 94 layers x 4 heads x 128 in 2 bytes
+    assert lines["serve.request_logical_bytes"]["value"] == logical
+    assert lines["serve.request_reserved_bytes"]["value"] == 2 * logical  # 4 heads on 8 ranks
+    assert lines["serve.request_naive_bytes"]["value"] == 2 * 94 * 4096 * 2 * 32_768
+    tokens = lines["serve.cache_tokens"]["value"]
+    per_token = 2 * 94 * 1 * 128 * 2
+    assert tokens == lines["serve.available_bytes"]["value"] // (16 * per_token) * 16
+    assert lines["serve.concurrency"]["value"] == pytest.approx(tokens / 32_768)
+    assert lines["fit.max_sequences"]["value"] == tokens // 32_768
+    assert lines["memory.overhead_bytes"]["basis"] == "assumed"
+    assert all(part["source"] for part in found["assumed"].values())
+    assert f"GPU KV cache size: {tokens:,} tokens" in found["log"]
+
+
+@pytest.mark.parametrize("command", ["mamba-2.8b --gpu h100", "gemma-3-27b --gpu 2xrtx-3090 --quant q4_k_m"])
+def test_json_satisfies_the_report_schema(command):
+    schema = json.loads((ROOT / "moecalc" / "render" / "report.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(answer(command))
+
+
+def test_the_command_says_what_was_computed():
+    told = (
+        "deepseek-v3 --gpu 16xh200 --tp 8 --dp 2 --ep 16 --redundant-experts 32 --context 16k --max-num-seqs 64 "
+        "--max-num-batched-tokens 4k --utilization 0.9 --kv-dtype fp8 --speculate"
+    )
+    words = shlex.split(answer(told)["launch"])
+    assert words[:3] == ["vllm", "serve", "deepseek-ai/DeepSeek-V3"]
+    options = dict(zip(words, [*words[1:], ""], strict=True))
+    assert "--enable-expert-parallel" in words
+    assert "--enable-eplb" in words
+    assert json.loads(options["--eplb-config"]) == {"num_redundant_experts": 32}
+    assert json.loads(options["--speculative-config"]) == {"method": "mtp", "num_speculative_tokens": 1}
+    said = {
+        "--tensor-parallel-size": "8",
+        "--data-parallel-size": "2",
+        "--max-model-len": "16384",
+        "--max-num-seqs": "64",
+        "--max-num-batched-tokens": "4096",
+        "--gpu-memory-utilization": "0.9",
+        "--kv-cache-dtype": "fp8",
+    }
+    assert {name: options[name] for name in said} == said
+
+
+def test_a_pasted_command_is_the_one_of_the_answer():
+    command = "qwen3-next-80b-a3b --gpu 4xh100 --tp 2 --pp 2"
+    done = run(f"{SERVE} {command}", columns=60)
+    text = done.stdout[done.stdout.index("vllm serve") :].split("\n\n")[0]
+    assert shlex.split(text.replace("\\\n", "")) == shlex.split(answer(command)["launch"])
+    assert max(map(len, text.splitlines())) <= 60
+
+
+def test_llama_cpp_has_a_buffer_for_every_sequence():
+    found = answer(
+        "qwen3-30b-a3b --gpu rtx-5090 --quant q4_k_m --context 32k --max-num-seqs 2 --kv-dtype q8_0"
+    )
+    # 48 layers x 4 heads x 128 x (keys and values) at 34 bytes for 32, 2 x 32,768 cells
+    assert "llama_kv_cache:      CUDA0 KV buffer size =  3264.00 MiB" in found["log"]
+    assert found["launch"] == (
+        "llama-server -m qwen3-30b-a3b-Q4_K_M.gguf -ngl 99 -fa on -c 65536 -np 2 -ctk q8_0 -ctv q8_0"
+    )
+    assert found["engine"] == "llama.cpp"
+
+
+def test_a_tied_head_on_the_last_gpu_is_stored_as_the_embedding_is():
+    found = answer("gemma-3-27b --gpu 2xrtx-3090 --quant q4_k_m --context 8k")
+    head = 262_208 * 5376 * 210 // 256  # Q6_K
+    first, last = (rank["weights_bytes"] for rank in found["ranks"])
+    assert last - first == pytest.approx(head, rel=0.08)  # the stages' layers differ in a few Q6_K tensors
+
+
+def test_generic_says_that_it_is_no_engine():
+    done = run(f"{SERVE} gpt-oss-120b --gpu h100 --engine generic --context 8k")
+    assert "generic is no engine" in done.stdout
+    assert "own log" not in done.stdout
+    assert answer("deepseek-v4-flash --gpu 8xh200 --engine generic --context 8k")["launch"] is None
+
+
+def test_what_does_not_fit_is_an_answer_and_fails_where_it_is_required():
+    command = f"{SERVE} mixtral-8x7b --gpu 2xrtx-4090"
+    assert run(command).returncode == 0
+    required = run(f"{command} --require")
+    assert required.returncode == 1
+    assert "does not fit: each GPU lacks" in required.stdout
+
+
+def test_other_sizes_leave_the_rest_to_tensor_parallelism():
+    assert answer("deepseek-v3 --gpu 8xh200 --ep 8 --context 8k")["plan"] == "--tp 8 --ep 8"
+    assert answer("mixtral-8x7b --gpu 4xh100 --pp 2")["plan"] == "--tp 2 --pp 2"
+
+
+def test_markdown_has_the_log_and_the_command():
+    done = run(f"{SERVE} gpt-oss-20b --gpu h100 --markdown")
+    assert done.returncode == 0
+    assert "| left for state |" in done.stdout
+    assert "```text\nModel loading took" in done.stdout
+    assert "```sh\nvllm serve openai/gpt-oss-20b" in done.stdout
+
+
+def test_a_context_beyond_the_trained_one_is_a_warning():
+    done = run(f"{SERVE} mixtral-8x7b --gpu 4xh100 --context 100k --json")
+    assert done.returncode == 0
+    assert "beyond the trained length of 32,768" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "message", "hint"),
+    [
+        ("mixtral-8x7b", 2, "no devices to serve on", "--gpu 8xh100"),
+        ("mixtral-8x7b --gpu h1000", 2, "unknown accelerator `h1000`", "did you mean `h100-sxm`"),
+        ("mixtral-8x7b --gpu 6xh100", 2, "32 heads cannot be dealt to 6 ranks", "1, 2, 4, 8, 16, 32"),
+        ("mixtral-8x7b --gpu 8xh100 --tp 4", 2, "makes 4 devices, and `--gpu` names 8", "number of devices"),
+        ("mixtral-8x7b --gpu 2xh100 --engine sglang", 2, "no figures for engine `sglang`", "llama.cpp, vllm"),
+        ("mixtral-8x7b --gpu 2xh100 --engine llama.cpp --tp 2", 2, "llama.cpp has no `--tp`", "has `--pp`"),
+        ("mixtral-8x7b --gpu 8xh100 --tp 4 --dp 2", 2, "spreads the experts over all ranks", "`--ep 8`"),
+        ("mixtral-8x7b --gpu 8xh100 --tp 8 --ep 2", 2, "= 8 ranks, not 2", "type `--ep 8`"),
+        ("mixtral-8x7b --gpu 4xh100 --utilization 1.5", 2, "is 1.5", "at most 1"),
+        ("mixtral-8x7b --gpu h100 --quant q4_k_m --utilization 0.9", 2, "takes what it needs", "leave"),
+        ("mixtral-8x7b --gpu 4xh100 --max-num-seqs -1", 2, "`sequences` is -1", "from 1"),
+        (
+            "mixtral-8x7b --gpu 4xh100 --max-num-batched-tokens 64 --max-num-seqs 128",
+            2,
+            "is less than",
+            "token",
+        ),
+        ("mixtral-8x7b --gpu 4xh100 --kv-dtype q8_0", 2, "vllm has no cache in `q8_0`", "fp8"),
+        ("mixtral-8x7b --gpu 4xh100 --quant awqq", 2, "unknown quantization `awqq`", "did you mean `awq`?"),
+        ("mixtral-8x7b --gpu 4xh100 --speculate", 2, "no multi-token-prediction module", "leave"),
+        ("deepseek-v3 --gpu 8xh200 --engine llama.cpp", 2, "has no `fp8-block128`", "--quant q8_0"),
+        (
+            "gemma-3-27b --gpu h200 --engine generic --swa-full",
+            2,
+            "no more than the windows",
+            "--engine vllm",
+        ),
+        ("gpt-4 --gpu 8xh200", 3, "has no known architecture", "moecalc show gpt-4"),
+        ("deepseek-v4-flash --gpu 8xh200", 3, "not known from its logs", "--engine generic"),
+    ],
+)
+def test_what_cannot_be_is_said(command, code, message, hint):
+    done = run(f"{SERVE} {command}")
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr
+    assert hint in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,135 @@
+"""`moecalc speed` as typed: its lines, exit codes, bad input, widths."""
+
+import json
+
+import jsonschema
+import pytest
+
+from tests.console import ROOT, run
+
+REPORT = json.loads((ROOT / "moecalc" / "render" / "report.schema.json").read_text(encoding="utf-8"))
+LINES = [
+    "speed.decode.ceiling_tokens_per_second",
+    "speed.decode.ceiling_tokens_per_second_per_user",
+    "speed.decode.unconditional_tokens_per_second",
+    "speed.decode.step_seconds",
+    "speed.decode.expected_tokens_per_second",
+    "speed.decode.expected_low",
+    "speed.decode.expected_high",
+    "speed.prefill.ceiling_tokens_per_second",
+    "speed.prefill.expected_tokens_per_second",
+    "speed.ttft_seconds",
+    "speed.expected_ttft_seconds",
+    "experts.touched_share",
+]
+COMMANDS = {
+    "batch": "deepseek-v3 --gpu 8xh200 --batch 16 --measured 111tok/s --speculate 1 --accept 0.85",
+    "dense": "llama-3.1-8b --gpu h100",
+    "unified": "gpt-oss-120b --gpu m3-max",
+    "layers": "llama-3.1-70b --quant q4_k_m --gpu 'rtx-4090 + rtx-3090'",
+    "offload": "qwen3-30b-a3b --quant q4_k_m --vram 12GiB --bandwidth 504GB/s --ram 32GiB --ram-bandwidth 80GB/s",
+    "no-fit": "mixtral-8x7b --gpu h100",
+    "sweep": "llama-3.1-8b --gpu h100 --batch 1..64",
+    "slo": "llama-3.1-8b --gpu h100,h200 --slo ttft<1s,tpot<20ms",
+    "missed": "llama-3.1-8b --gpu h100 --slo tpot<0.1ms",
+}
+
+
+def typed(name):
+    return f"moecalc speed {COMMANDS[name]}".replace("ttft<1s,tpot<20ms", "'ttft<1s,tpot<20ms'").replace(
+        "tpot<0.1ms", "'tpot<0.1ms'"
+    )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_json_has_the_form_of_its_schema(name):
+    done = run(f"{typed(name)} --json")
+    assert done.returncode == 0, done.stderr
+    jsonschema.Draft202012Validator(REPORT).validate(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_text_keeps_to_its_width(name, columns):
+    done = run(typed(name), columns)
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= columns
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_markdown_has_tables(name):
+    done = run(f"{typed(name)} --markdown")
+    assert done.returncode == 0, done.stderr
+    assert "| ---" in done.stdout
+
+
+def test_every_public_line_is_there():
+    found = json.loads(run(f"{typed('batch')} --json").stdout)
+    lines = {line["id"]: line for line in found["models"][0]["lines"]}
+    assert list(lines) == LINES
+    ceiling, step = lines[LINES[0]]["value"], lines["speed.decode.step_seconds"]["value"]
+    assert ceiling == pytest.approx(16 / step, rel=1e-12)
+    assert lines["speed.decode.unconditional_tokens_per_second"]["value"] > ceiling
+    # of each token 8 of 256
+    assert lines["experts.touched_share"]["value"] == pytest.approx(1 - (31 / 32) ** 16, rel=1e-9)
+
+
+def test_what_is_not_known_is_null():
+    found = json.loads(run(f"{typed('unified')} --json").stdout)
+    lines = {line["id"]: line for line in found["models"][0]["lines"]}
+    for name in ("speed.prefill.ceiling_tokens_per_second", "speed.ttft_seconds"):
+        assert lines[name]["value"] is None
+        assert "peaks" in lines[name]["note"]
+    dense = json.loads(run(f"{typed('dense')} --json").stdout)
+    assert "experts.touched_share" not in {line["id"] for line in dense["models"][0]["lines"]}
+
+
+@pytest.mark.parametrize(("name", "code"), [("no-fit", 1), ("missed", 1), ("dense", 0), ("offload", 0)])
+def test_require(name, code):
+    assert run(f"{typed(name)} --require").returncode == code
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "word"),
+    [
+        ("", 2, "--gpu 8xh100"),
+        ("--gpu h1000", 2, "did you mean"),
+        ("--gpu h100, --slo 'ttft<1s'", 2, "a device is missing"),
+        ("--gpu h100 --engine trt", 2, "engines:"),
+        ("--gpu h100 --slo quick", 2, "is no limit"),
+        ("--gpu h100 --batch -4", 2, "not a number of sequences"),
+        ("--gpu h100 --batch 1..x", 2, "not a number of sequences"),
+        ("--gpu h100 --context 0", 2, "too few tokens"),
+        ("--gpu h100 --speculate 3", 2, "--accept 0.7"),
+        ("--gpu h100 --speculate 3 --accept 1.2", 2, "from 0 to 1"),
+        ("--gpu h100 --overlap 2", 2, "overlap"),
+        ("--gpu h100 --measured fast", 2, "not a decode speed"),
+        ("--gpu h100 --slo 'tpot<9ms' --measured 9ms", 2, "one batch on one fleet"),
+        ("--gpu h100 --json --markdown", 2, "exclude each other"),
+        ("--gpu 8xh100 --tp 4", 2, "is the number of devices"),
+        ("--gpu 8xh100 --tp 4 --batch 1..4", 2, "is the number of devices"),
+        ("--gpu h100 --ram 64GiB --batch 1..4", 2, "one batch on one fleet"),
+        ("--gpu m3-max --slo 'ttft<1s'", 3, "`peaks`"),
+        ("--vram 24GiB", 3, "bandwidth"),
+    ],
+)
+def test_bad_input_is_one_error_with_a_hint(options, code, word):
+    done = run(f"moecalc speed llama-3.1-8b {options}")
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert word in done.stderr
+    assert "hint: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_outline_has_no_speed():
+    done = run("moecalc speed gpt-4 --gpu 8xh100")
+    assert done.returncode == 3
+    assert "no known architecture" in done.stderr
+
+
+def test_compare_takes_a_quantization():
+    done = run("moecalc compare qwen3-30b-a3b qwen3-32b --quant q4_k_m --gpu rtx-4090")
+    assert done.returncode == 0, done.stderr
+    assert "Q4_K_M" in done.stdout
