@@ -57,11 +57,10 @@ def local_fleet() -> Fleet:
 def _group(devices: list[Found]) -> Group:
     first = devices[0]
     free = min((device.free for device in devices if device.free is not None), default=None)
-    return Group(
-        _listed(first) or _unlisted(first),
-        len(devices),
-        None if free is None else _mebibytes(free, first.source),
-    )
+    device = _listed(first) or _unlisted(first)
+    if free is not None:
+        device = replace(device, memory=replace(device.memory, free=_mebibytes(free, first.source)))
+    return Group(device, len(devices))
 
 
 def _listed(found: Found) -> Accelerator | None:

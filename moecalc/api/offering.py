@@ -5,13 +5,15 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from moecalc.api.fit_setting import TRIED, Asked, shares_memory
+from moecalc.api.fit_setting import LLAMA_CPP, TRIED, Asked, shares_memory
 from moecalc.calc.budget import usable
 from moecalc.calc.fitted import Offer, Offers, Setting
-from moecalc.calc.fitting import COUNTS, MACHINE, Search
+from moecalc.calc.fitting import COUNTS, MACHINE, Case, Search
 from moecalc.calc.shares import loaded_bytes
 from moecalc.errors import InputError
 from moecalc.ir.numeric import Number
+from moecalc.ir.roles import Component
+from moecalc.specs.formats import Precision
 from moecalc.specs.hardware import Accelerator, accelerators
 
 
@@ -66,18 +68,19 @@ def offers(
 
 def _offers(asked: Asked, quant: str) -> Iterator[Offer]:
     precision = asked.precision(quant)
-    searches: dict[bool, Search] = {}
+    formats = _formats(asked, precision)
+    searches: dict[Case, Search] = {}
     for device in accelerators():
         memory = device.usable_bytes()
-        if memory is None:
+        if memory is None or not _runs(device, asked.engine(quant).name, formats):
             continue
         shared = shares_memory(device)
         setting = asked.setting(quant, (device,))
-        if shared not in searches:
-            searches[shared] = Search(asked.shards(setting), precision, setting.overhead, setting.case)
+        if setting.case not in searches:  # what an engine does differs by the device's memory too
+            searches[setting.case] = Search(asked.shards(setting), precision, setting.overhead, setting.case)
         most = 1 if shared else COUNTS[-1] if _is_joined(device) else MACHINE
         capacity = usable(memory.bytes, setting.utilization)
-        need = searches[shared].fewest(capacity, [count for count in COUNTS if count <= most])
+        need = searches[setting.case].fewest(capacity, [count for count in COUNTS if count <= most])
         if need is None:
             continue
         price = device.price()
@@ -91,6 +94,22 @@ def _offers(asked: Asked, quant: str) -> Iterator[Offer]:
             price_note=f"{price.provider}, {price.date or 'undated'}" if price else "no price known",
             rank=need.rank,
         )
+
+
+def _formats(asked: Asked, precision: Precision) -> set[str]:
+    """The formats that the language model's weights are stored in."""
+    rows = (w for w in asked.model.ledger.weights if w.component is Component.LANGUAGE)
+    return {format_.name for weight in rows for _, format_ in precision.parts(weight)}
+
+
+def _runs(device: Accelerator, engine: str, formats: set[str]) -> bool:
+    """Whether the engine has code for the device, and that for the formats, as far as a source says it has not.
+
+    llama.cpp has no backend for TPU, Gaudi or Trainium (ggml-org/llama.cpp, README.md, "Supported backends").
+    """
+    if engine == LLAMA_CPP and device.kind == "asic":
+        return False
+    return not any(name.startswith(tuple(device.refuses)) for name in formats if device.refuses)
 
 
 def _is_joined(device: Accelerator) -> bool:

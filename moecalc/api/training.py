@@ -96,10 +96,16 @@ def train(
             f"`--quant {quant}`: quantized weights cannot be trained",
             hint="`--lora r=16,target=all` trains adapters beside them (QLoRA)",
         )
-    if not sequence * micro_batch % plan.context == 0:
+    if sequence % plan.context:
         raise InputError(
             f"`--cp {plan.context}` does not divide the {sequence:,} tokens of a sequence",
             hint="context ranks share each sequence evenly",
+        )
+    if sequence // plan.context % plan.stream_ranks:
+        raise InputError(
+            f"`--tp {plan.tensor}` does not divide the {sequence // plan.context:,} tokens of a sequence that each "
+            "context rank has",
+            hint="sequence parallelism shares them evenly; `--no-sequence-parallel` leaves them whole",
         )
     saving = Saving(
         plan=plan,

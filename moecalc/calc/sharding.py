@@ -20,8 +20,9 @@ from moecalc.ir.roles import Component, Role
 from moecalc.ir.rows import Access, Ledger, Slots, SlotsKind, State, Weight
 from moecalc.specs.plan import Plan, divisors
 
-MUST_DIVIDE = frozenset({"heads", "value_heads", "key_heads", "linear_heads", "ssm_heads"})
-"""Heads of which every rank has the same whole number."""
+MUST_DIVIDE = frozenset({"heads", "value_heads", "key_heads", "linear_heads", "ssm_heads", "ssm_channels"})
+"""Heads of which every rank has the same whole number, and the channels of a recurrence without heads (vLLM's
+MambaMixer, vllm/model_executor/layers/mamba/mamba_mixer.py)."""
 
 SHARED_HEADS = frozenset({"kv_heads", "groups", "o_groups"})
 """Fewer than the ranks may be: then each rank has one, and it is stored several times."""

@@ -51,6 +51,12 @@ RedundantOption = Annotated[
 StagesOption = Annotated[
     str | None, typer.Option("--stages", help="Layers of each pipeline stage, e.g. 16,15,15,15.")
 ]
+SequenceParallelOption = Annotated[
+    bool,
+    typer.Option(
+        "--sp", help="Norms and residuals split a step's tokens over tensor-parallel ranks (activations)."
+    ),
+]
 EngineOption = Annotated[
     str | None,
     typer.Option("--engine", help="Whose rules and overheads: vllm, llama.cpp or generic (no engine's)."),
@@ -86,6 +92,7 @@ def plan_of(
     decode_context: int | None,
     redundant_experts: int = 0,
     stages: str | None = None,
+    sequence_parallel: bool = False,
 ) -> Plan | None:
     """The plan that was typed; None where nothing of it was. Raises InputError for sizes that cannot be."""
     from msgspec.structs import replace
@@ -102,6 +109,10 @@ def plan_of(
         "decode_context": decode_context,
     }
     sizes = {name: size for name, size in given.items() if size is not None}
+    if sequence_parallel and (tensor or 1) == 1:
+        raise InputError(
+            "`--sp` splits tokens over tensor-parallel ranks, and there is one", hint="`--tp 8 --sp`"
+        )
     if not sizes and not redundant_experts and stages is None:
         return None
     layers: tuple[int, ...] = ()
@@ -113,4 +124,5 @@ def plan_of(
                 f"`--stages {stages}` is no list of layers", hint="`--stages 16,15,15,15`"
             ) from None
         sizes.setdefault("pipeline", len(layers))
-    return replace(Plan(), **sizes, redundant_experts=redundant_experts, stages=layers)
+    chosen = replace(Plan(), **sizes, redundant_experts=redundant_experts, stages=layers)
+    return replace(chosen, sequence_parallel=True) if sequence_parallel else chosen

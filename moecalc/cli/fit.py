@@ -54,6 +54,7 @@ def command(
     dcp: deployment.DecodeContextOption = None,
     redundant_experts: deployment.RedundantOption = 0,
     stages: deployment.StagesOption = None,
+    sp: deployment.SequenceParallelOption = False,
     utilization: deployment.MemoryShareOption = None,
     engine: deployment.EngineOption = None,
     require: Annotated[bool, typer.Option("--require", help="Exit 1 where it does not fit.")] = False,
@@ -70,7 +71,7 @@ def command(
     one_format(json, markdown)
     loaded = load(model, strict)
     fleet = fleet_of(gpu, vram, bandwidth, ram, ram_bandwidth)
-    plan = deployment.plan_of(tp, pp, ep, dp, attention_dp, dcp, redundant_experts, stages)
+    plan = deployment.plan_of(tp, pp, ep, dp, attention_dp, dcp, redundant_experts, stages, sp)
     from moecalc.render.json import report_json
     from moecalc.render.layout import width
 

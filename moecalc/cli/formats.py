@@ -10,7 +10,6 @@ from moecalc.errors import InputError
 from moecalc.render.layout import bold, dim, paragraph, table, width
 from moecalc.report import Report
 from moecalc.specs.gguf_mixtures import MIXTURES, PLAIN, SOURCE, Mixture
-from moecalc.specs.gguf_types import BY_NAME
 from moecalc.specs.kv_formats import kv_names
 from moecalc.specs.recipes import ALL, Recipe, find_recipe, recipes
 
@@ -44,7 +43,7 @@ def command(
         emit(report_json(Report(command="formats", models=(), extra=extra)))
         return
     columns = width()
-    rows = [[e["name"], f"{e['bits_per_weight']:.3g}", ", ".join(e["keeps"]), e["title"]] for e in found]
+    rows = [[e["name"], _bits(e["bits_per_weight"]), ", ".join(e["keeps"]), e["title"]] for e in found]
     lines = table([["name", "bits", "stays high", "what it is"], *rows], "<><<")
     if max(map(len, lines)) > columns:
         lines = table([["name", "bits", "what it is"], *[[row[0], row[1], row[3]] for row in rows]], "<><")
@@ -54,13 +53,18 @@ def command(
             out += ["", *_details(entry, columns)]
     note = (
         "bits: per converted weight, scales and zero points included; norms and biases stay in 16 bits (in 32 in "
-        f"GGUF); KV cache (`--kv-dtype`): {', '.join(kv_names())}"
+        "GGUF); - of a mixture: its types differ by layer and tensor, so its bits are the model's "
+        f"(`moecalc show MODEL --quant q4_k_m`); KV cache (`--kv-dtype`): {', '.join(kv_names())}"
     )
     emit("\n".join([*out, "", *paragraph(note, columns)]))
 
 
 def _is(entry: dict[str, Any], wanted: str) -> bool:
     return wanted in " ".join([entry["name"], *entry["aliases"], entry["title"]]).lower()
+
+
+def _bits(bits: float | None) -> str:
+    return "-" if bits is None else f"{bits:.3g}"
 
 
 def _recipe(recipe: Recipe) -> dict[str, Any]:
@@ -87,7 +91,7 @@ def _mixture(mixture: Mixture) -> dict[str, Any]:
         "name": name,
         "aliases": [],
         "title": f"GGUF of llama-quantize, mostly {mixture.type}{needs}",
-        "bits_per_weight": float(BY_NAME[mixture.type].bits_per_weight),
+        "bits_per_weight": None,
         "stores": mixture.type,
         "choices": {},
         "spelling": name if mixture.imatrix else f"{name}[-imatrix]",

@@ -6,6 +6,7 @@ import typer
 
 from moecalc.cli import options
 from moecalc.cli.output import emit
+from moecalc.errors import InputError
 from moecalc.render.layout import bold, table, width
 from moecalc.report import Report
 from moecalc.specs.hardware import Accelerator, Format, accelerators
@@ -31,6 +32,8 @@ def command(
         for device in accelerators()
         if wanted in " ".join([device.name, str(device.vendor), device.label, *device.aliases]).lower()
     ]
+    if not found:
+        raise InputError(f"no device matches `{filter_}`", hint="`moecalc hardware` lists all")
     if json:
         import msgspec
 

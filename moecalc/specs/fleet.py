@@ -10,7 +10,7 @@ from decimal import Context, Decimal
 from msgspec import Struct
 
 from moecalc.errors import InputError, UndeterminedError
-from moecalc.specs.hardware import Accelerator, Capacity, Memory, Rate, accelerator
+from moecalc.specs.hardware import Accelerator, Capacity, Memory, Rate, accelerator, find_name
 from moecalc.units import parse_bytes, parse_bytes_per_second
 
 MAX_DEVICES = 16_384
@@ -31,8 +31,6 @@ class Group(Struct, frozen=True):
 
     device: Accelerator
     count: int = 1
-    free: Capacity | None = None
-    """What is free now on the fullest of them, where that was measured (`--gpu local`)."""
 
     def __str__(self) -> str:
         """`8x h100-sxm`, and the name alone for one."""
@@ -123,10 +121,11 @@ def missing(field: str, device: Accelerator, option: str | None = None) -> Undet
         return UndeterminedError(
             f"the {field} of the unlisted device is not given", hint=option and f"add `{option}`"
         )
+    described = " ".join(dict.fromkeys(("--vram 24GiB", option))) if option else ""
     return UndeterminedError(
         f"`{device.name}` has no published {field}",
         hint="`moecalc hardware` lists what is known of each device"
-        + (f"; or describe yours with `--vram 24GiB {option}`" if option else ""),
+        + (f"; or describe yours with `{described}`" if option else ""),
     )
 
 
@@ -145,9 +144,8 @@ def _is_one_name(text: str) -> bool:
 
 def _term(term: str, text: str) -> tuple[int, str]:
     if "," in term:
-        raise InputError(
-            f"`{text}` names several devices", hint=f"join them by `+`: `{text.replace(',', ' +')}`"
-        )
+        joined = " + ".join(part.strip() for part in text.split(",") if part.strip())
+        raise InputError(f"`{text}` names several devices", hint=f"join them by `+`: `{joined}`")
     if not term:
         raise InputError(
             f"`{text}` names no device" if not text.strip(" +") else f"a device is missing in `{text}`",
@@ -156,7 +154,8 @@ def _term(term: str, text: str) -> tuple[int, str]:
     match = _TERM.fullmatch(term)
     if match is None or match["count"] is None:
         last = _COUNT_LAST.fullmatch(term)
-        if last is not None:
+        # An x and digits may be the end of a name (`rtx4090`): only behind a device are they a count.
+        if last is not None and find_name(term) is None and _is_device(last["name"]):
             raise InputError(
                 f"the count stands behind the device in `{term}`",
                 hint=f"type `{last['count']}x{last['name']}`",
@@ -167,6 +166,10 @@ def _term(term: str, text: str) -> tuple[int, str]:
         raise InputError(f"a count of {len(digits):,} digits is absurd", hint="type a count such as `8xh100`")
     _check_count(int(digits), term)
     return int(digits), match["name"]
+
+
+def _is_device(name: str) -> bool:
+    return name.strip().lower() == UNLISTED or find_name(name) is not None
 
 
 def _check_count(count: int, term: str) -> None:

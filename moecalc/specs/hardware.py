@@ -186,6 +186,8 @@ class Memory(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     marketing: Capacity | None = None
     driver: Capacity | None = None
     allocatable: Capacity | None = None
+    free: Capacity | None = None
+    """What was free on the fullest of these devices when they were asked (`--gpu local`); no file has it."""
 
 
 class Peaks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -224,6 +226,8 @@ class Accelerator(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     interconnect: Link | None = None
     host_link: Link | None = None
     tdp: Power | None = None
+    refuses: dict[str, str] = {}
+    """Formats of weights, by how their names start, that no engine's code runs here -> the source that says so."""
     prices: tuple[Price, ...] = ()
 
     @property
@@ -247,12 +251,15 @@ class Accelerator(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         The last is marked `assumed`, since the driver keeps some of it. None where no source has any of them.
         """
         memory = self.memory
+        now = f"; {memory.free} are free now" if memory.free is not None else ""
         if memory.allocatable is not None:
-            return UsableMemory(memory.allocatable.bytes, "measured", f"allocatable: {memory.allocatable}")
+            note = f"allocatable: {memory.allocatable}{now}"
+            return UsableMemory(memory.allocatable.bytes, "measured", note)
         if memory.driver is not None:
-            return UsableMemory(memory.driver.bytes, "measured", f"as the driver reports: {memory.driver}")
+            note = f"as the driver reports: {memory.driver}{now}"
+            return UsableMemory(memory.driver.bytes, "measured", note)
         if memory.marketing is not None:
-            note = f"as advertised: {memory.marketing}; what is allocatable is not known"
+            note = f"as advertised: {memory.marketing}; what is allocatable is not known{now}"
             return UsableMemory(memory.marketing.bytes, "assumed", note)
         return None
 

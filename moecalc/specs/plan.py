@@ -149,6 +149,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         named = [
             f"{option} {getattr(self, name)}" for name, option in _WORDS.items() if getattr(self, name) > 1
         ]
+        if self.sequence_parallel:
+            named.append("--sp")
         return " ".join(named) or "1 device"
 
 

@@ -8,15 +8,18 @@ import jsonschema
 import pytest
 
 import moecalc
-from moecalc.api.fit_setting import TRIED
+from moecalc.api.fit_setting import TRIED, Asked
 from moecalc.api.fitting import fit
 from moecalc.api.fleets import fleet_of
 from moecalc.api.offering import offers
+from moecalc.api.precision import precision_for
 from moecalc.calc.fit_lines import fit_report, offers_report
 from moecalc.calc.fitted import Fit
+from moecalc.calc.fitting import Search, Shards
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.render.json import report_json
 from moecalc.specs.fleet import Fleet
+from moecalc.specs.hardware import accelerator
 from moecalc.specs.plan import Plan
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "moecalc/render/report.schema.json").read_text())
@@ -217,6 +220,36 @@ def test_offers_hold_what_they_say() -> None:
     assert machine is not None
     assert machine.kind == "unified"
     assert offers_report(found).models[0]["fit.gpus"].value == 1
+
+
+def test_offers_name_no_device_without_code_for_the_quantization() -> None:
+    gguf = {offer.device for offer in offers("mixtral-8x7b", quant="q4_k_m").offers}
+    assert not gguf & {"gaudi-2", "gaudi-3", "tpu-v6e", "trainium2"}
+    assert {"v100-sxm-16gb", "m4-max"} <= gguf
+    assert "gaudi-3" in {offer.device for offer in offers("mixtral-8x7b", quant="fp8").offers}
+    for quant in ("fp8", "fp8-block128", "awq"):
+        devices = {offer.device for offer in offers("mixtral-8x7b", quant=quant).offers}
+        assert not devices & {"v100-sxm-16gb", "v100-sxm-32gb"}, quant
+        assert "h100-sxm" in devices
+
+
+def test_offers_step_as_each_device_makes_the_engine_step() -> None:
+    # vLLM's default chunk is 8,192 tokens on an H100, 2,048 on what has less than 70 GiB.
+    found = offers("gemma-3-27b", quant="bf16", context=131_072, engine="vllm", sequences=1)
+    for name in ("h100-sxm", "rtx-pro-6000"):
+        offer = next(offer for offer in found.offers if offer.device == name)
+        setting = Asked(
+            "gemma-3-27b", context=131_072, sequences=1, kv_dtype=None, utilization=None, engine="vllm"
+        ).setting("bf16", (accelerator(name),))
+        assert setting.case.prefill_chunk == 8192
+        alone = Search(
+            Shards(moecalc.load("gemma-3-27b").ledger, vocabulary_multiple=64),
+            precision_for(moecalc.load("gemma-3-27b"), "bf16"),
+            setting.overhead,
+            setting.case,
+        ).fewest(10**15, [offer.count])
+        assert alone is not None
+        assert offer.rank.total_bytes == alone.rank.total_bytes
 
 
 def test_prices_come_first_the_cheapest_first() -> None:

@@ -48,7 +48,8 @@ def test_eight_equal_gpus_are_one_group(nvidia_smi):
     found = fleet_of("local")
     assert found.describe() == "8x h100-sxm"
     (group,) = found.groups
-    assert group.free.bytes == 80_993 * 2**20  # the fullest of them
+    assert group.device.memory.free.bytes == 80_993 * 2**20  # the fullest of them
+    assert group.device.usable_bytes().note.endswith("; 80993 MiB are free now")
     assert group.device.memory.driver.bytes == 81_559 * 2**20
     assert group.device.memory.driver.source == "nvidia-smi on this machine"
     assert group.device.bandwidth == accelerator("h100").bandwidth
@@ -95,7 +96,7 @@ def test_unified_memory_is_that_of_the_catalogue(nvidia_smi):
     nvidia_smi("0, GPU-1, NVIDIA GB10, [N/A], [N/A]")  # github:NVIDIA/dgx-spark-playbooks#3 prints it so
     group = fleet_of("local").groups[0]
     assert group.device == accelerator("gb10")
-    assert group.free is None
+    assert group.device.memory.free is None
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_torch_answers_where_there_is_no_nvidia_smi(monkeypatch):
     devices = [("AMD Instinct MI300X", 190 * 2**30, 192 * 2**30)] * 2
     monkeypatch.setitem(sys.modules, "torch", fake_torch(devices))
     group = fleet_of("local").groups[0]
-    assert (group.device.name, group.count, group.free.bytes) == ("mi300x", 2, 190 * 2**30)
+    assert (group.device.name, group.count, group.device.memory.free.bytes) == ("mi300x", 2, 190 * 2**30)
     assert group.device.memory.driver.source == "torch.cuda on this machine"
 
 

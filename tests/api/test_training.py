@@ -292,6 +292,7 @@ def test_qlora_stores_its_weights_as_the_recipe_does():
         ({"global_batch": 5000}, "no multiple of `--sequence 4096`"),
         ({"global_batch": 12 * 4096}, "12 sequences is no multiple of 8 data ranks"),
         ({"plan": {"context": 8}, "sequence": 4100}, "does not divide the 4,100 tokens"),
+        ({"plan": {"tensor": 8}, "sequence": 4100}, "`--tp 8` does not divide the 4,100 tokens"),
         ({"plan": {"pipeline": 8}, "name": "hrm-text-1b"}, "runs its layers several times over"),
     ],
 )

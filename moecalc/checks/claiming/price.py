@@ -6,7 +6,7 @@ for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 
@@ -22,6 +22,9 @@ from moecalc.specs.fleet import Fleet, Group
 from moecalc.specs.hardware import Accelerator, Price, priced_accelerators
 
 BATCH = "a batch"
+
+PROMPT = 4096
+"""Tokens of a prompt whose length nobody said: an assumption, printed as one."""
 
 
 def judge_price(claim: Claim, subject: Subject, fleet: Fleet | None) -> Iterator[Finding]:
@@ -97,43 +100,55 @@ def _price(claim: Claim, figure: Figure, subject: Subject, fleet: Fleet | None) 
                 )
     best = min(bounds, key=_floor)
     floor, batch = _floor(best), best.most_sequences
-    return _below(figure, subject, best, floor, _words(best, batch, floor))
+    return _below(figure, subject, best, floor, f"{_words(best, batch, floor)}", _floor)
 
 
 def _input(figure: Figure, subject: Subject, claim: Claim, bounds: list[Bound]) -> Finding:
-    """Prompts are bound by arithmetic: one of the trained length, of the context, or as long as was said."""
-    prompt = claim.prompt or claim.context or 4096
+    """Prompts are bound by arithmetic: one as long as was said, else as the context."""
+    prompt = claim.prompt or claim.context or PROMPT
+    assumed = "" if claim.prompt or claim.context else " (assumed)"
 
     def usd(bound: Bound) -> float:
-        if not isinstance(subject, Shaped):
-            seconds = bound.compute_seconds
-        else:
-            seconds = Bound.prefill_seconds(bound, prompt) / prompt
+        shaped = isinstance(subject, Shaped)
+        seconds = bound.prefill_seconds(prompt) / prompt if shaped else bound.compute_seconds
         return float(usd_per_hour(bound.fleet)) / 3600 * seconds * 1e6
 
     best = min(bounds, key=usd)
     floor = usd(best)
-    words = f"a prompt of {prompt:,} tokens on {best.fleet.describe()} costs at least ${floor:.3g}/M"
+    words = f"a prompt of {prompt:,} tokens{assumed} on {best.fleet.describe()} costs at least ${floor:.3g}/M"
     if float(figure.high) >= floor:
         return _finding(figure, "holds", floor, words)
-    return _below(figure, subject, best, floor, words)
+    return _below(figure, subject, best, floor, words, _input_floor)
 
 
-def _below(figure: Figure, subject: Subject, bound: Bound, floor: float, words: str) -> Finding:
+def _input_floor(bound: Bound) -> float:
+    """USD per million prompt tokens for their FLOPs without attention's."""
+    return float(usd_per_hour(bound.fleet)) / 3600 * bound.compute_seconds * 1e6
+
+
+def _below(
+    figure: Figure,
+    subject: Subject,
+    bound: Bound,
+    floor: float,
+    words: str,
+    floor_of: Callable[[Bound], float],
+) -> Finding:
     if subject.quant is None:
         least = Bound(work=least_work(subject, FEWEST_BITS), fleet=bound.fleet)
-        if float(figure.high) >= _floor(least):
+        if float(figure.high) >= floor_of(least):
             return _finding(
                 figure,
                 "undetermined",
                 floor,
                 f"{words}; no quantization was named, and with fewer bits it could be met",
             )
+    at_any = " at any batch" if floor_of is _floor else ""
     return _finding(
         figure,
         "inconsistent",
         floor,
-        f"{words}: the price is below the floor at any batch, {float(figure.value) / floor:.2g}x of it",
+        f"{words}: the price is below the floor{at_any}, {float(figure.value) / floor:.2g}x of it",
         remarks=("a price can be below cost, or the devices cheaper than any listed price",),
     )
 

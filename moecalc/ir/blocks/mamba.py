@@ -38,8 +38,9 @@ class Mamba(Block, frozen=True, kw_only=True, tag="mamba"):
 
     def lower(self, site: Site) -> Iterator[Row]:
         """Projections, convolution, selection of step size, B and C, the scan, states."""
-        heads = Dim("ssm_heads", self.heads)
-        width = Dim("ssm_head_dim", self.intermediate_size // self.heads)
+        # One head is no head: then nothing ties the channels together, and ranks may split them.
+        names = ("ssm_head", "ssm_channels") if self.heads == 1 else ("ssm_heads", "ssm_head_dim")
+        heads, width = Dim(names[0], self.heads), Dim(names[1], self.intermediate_size // self.heads)
         rank, state_size = Dim("dt_rank", self.dt_rank), Dim("state_size", self.state_size)
         inner = axis(heads, width)
         bias = Role.RECURRENT_BIAS if self.bias else None
