@@ -144,7 +144,7 @@ def parse(
         needed = prod(entry.shape) * bits
         if needed != 8 * (stop - begin):
             raise InputError(
-                f"`{key}`: {list(entry.shape)} of {entry.dtype} takes {needed / 8:,.10g} bytes, its range has "
+                f"`{key}`: {list(entry.shape)} of {entry.dtype} takes {_bytes_words(needed)}, its range has "
                 f"{stop - begin:,}",
                 file=where,
             )
@@ -220,3 +220,8 @@ def _cut(value: object) -> str:
     """A value from a file as an error shows it."""
     text = str(value)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _bytes_words(bits: int) -> str:
+    """Bytes in digits, unless they would fill the line: shapes in a damaged header multiply to anything."""
+    return f"{-(-bits // 8):,} bytes" if bits < 2**80 else "more bytes than any file has"

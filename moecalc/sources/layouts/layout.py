@@ -171,11 +171,15 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
 
     def spellings(self, role: Role, component: Component) -> list[str]:
         """The templates that may hold a role, in the order of the tables."""
-        return [
-            template
-            for template, entry in self.entries.items()
-            if entry.component is component and role in entry.roles
-        ]
+        return self._by_role.get((role, component), [])
+
+    @cached_property
+    def _by_role(self) -> dict[tuple[Role, Component], list[str]]:
+        made: dict[tuple[Role, Component], list[str]] = {}
+        for template, entry in self.entries.items():
+            for role in entry.roles:
+                made.setdefault((role, entry.component), []).append(template)
+        return made
 
 
 @cache

@@ -14,20 +14,22 @@ def logical_shape(
 
     `companions` are what stands beside it. `bits` per value is what a config says, needed only where the stored
     tensors leave it open. None where the shape cannot be told (bitsandbytes lays a matrix out in one line, and
-    integers of unknown width).
+    integers of unknown width), or where no quantizer stores such a tensor.
     """
     beside = {part.companion: part for part in companions}
     shape = values.shape
     if values.companion == "_blocks":
-        return (*shape[:-2], shape[-2] * shape[-1] * 2)  # two FP4 values in a byte
+        # two FP4 values in a byte
+        return None if len(shape) < 2 else (*shape[:-2], shape[-2] * shape[-1] * 2)
     if values.companion == "qweight":
-        return _grouped_integers(shape, beside, bits)
-    if values.companion == "weight_packed" or "biases" in beside:
+        return _grouped_integers(values, beside, bits)
+    word = WORD_BITS.get(values.dtype)
+    if values.companion == "weight_packed" or ("biases" in beside and word is not None):
         width = 4 if values.dtype == "U8" else bits
-        return None if width is None else (*shape[:-1], shape[-1] * WORD_BITS[values.dtype] // width)
+        return None if not width or word is None or not shape else (*shape[:-1], shape[-1] * word // width)
     if values.dtype == "U8" and "weight.absmax" in beside:
         return None
-    if _holds_pairs(values, beside):
+    if shape and _holds_pairs(values, beside):
         return (*shape[:-1], shape[-1] * 2)
     return shape
 
@@ -52,17 +54,15 @@ def logical_elements(values: Part, companions: Sequence[Part], bits: int | None 
     return size
 
 
-def _grouped_integers(
-    shape: tuple[int, ...], beside: Mapping[str, Part], bits: int | None
-) -> tuple[int, ...] | None:
+def _grouped_integers(values: Part, beside: Mapping[str, Part], bits: int | None) -> tuple[int, ...] | None:
     """GPTQ packs along the inputs, [in / n, out]; AWQ along the outputs, [in, out / n]. Both are turned round."""
     scales, zeros = beside.get("scales"), beside.get("qzeros")
-    if scales is None:
+    if len(values.shape) < 2 or WORD_BITS.get(values.dtype) != 32 or scales is None or not scales.shape:
         return None
     out = scales.shape[-1]
-    if zeros is not None and out:
+    if zeros is not None and zeros.shape and out:
         bits = 32 * zeros.shape[-1] // out
     if not bits:
         return None
-    rows, columns = shape[-2:]
+    rows, columns = values.shape[-2:]
     return (out, rows * 32 // bits) if columns == out else (out, rows)

@@ -40,7 +40,7 @@ def _weight(key: _Key, layers: list[int | None], top_k: int | None) -> Weight:
         role=role,
         shape=tuple(axis(dim) for dim in dims),
         layers=len(layers),
-        pool=Pool(shape[0], min(top_k or shape[0], shape[0])) if routed else None,
+        pool=Pool(shape[0], min(top_k or shape[0], shape[0])) if routed and shape[0] else None,
         access=Access.LOOKUP if role in _LOOKED_UP else access,
         kind=Kind.BUFFER if role in BUFFER_ROLES else Kind.PARAMETER,
         component=component,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import moecalc
 from moecalc.errors import InputError
 from moecalc.sources.headers import checkpoint, safetensors
 from moecalc.sources.headers.checkpoint import read_checkpoint
@@ -297,3 +298,36 @@ def test_every_dtype_of_the_library_is_known():
     raw, _ = header_of([("a", "BF16", (2,))])
     tensors, _ = safetensors.parse(json.dumps(raw).encode(), "x", None, "x")
     assert tensors[0].bytes == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "shape"),
+    [
+        ("q_proj.qweight", "I32", (4,)),
+        ("q_proj.weight_packed", "F32", (4, 4)),
+        ("q_proj.weight_packed", "I32", ()),
+        ("experts.gate_up_proj_blocks", "U8", (4,)),
+    ],
+)
+def test_a_packed_tensor_that_no_quantizer_stores_is_no_crash(tmp_path, name, dtype, shape):
+    path = write(tmp_path / "model.safetensors", [(f"model.layers.0.self_attn.{name}", dtype, shape)])
+    said = {line["id"]: line["value"] for line in moecalc.load(str(path)).lines()}
+    assert said["checkpoint.bytes"] == read_checkpoint(path).total_bytes
+
+
+def test_an_expert_tensor_without_experts_is_no_crash(tmp_path):
+    stored = [
+        ("model.embed_tokens.weight", "F32", (8, 4)),
+        ("model.layers.0.mlp.experts.gate_up_proj", "F32", (0, 4, 4)),
+    ]
+    loaded = moecalc.load(str(write(tmp_path / "model.safetensors", stored)))
+    said = {line["id"]: line["value"] for line in loaded.lines()}
+    assert said["params.active.all"] == said["params.total"] == 8 * 4
+
+
+def test_a_shape_of_absurd_size_is_said_in_words(tmp_path):
+    head = json.dumps({"x": entry("F32", [2**48] * 32, (0, 4))}).encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(head).to_bytes(8, "little") + head + bytes(4))
+    with pytest.raises(InputError, match="more bytes than any file has"):
+        read_checkpoint(path)
