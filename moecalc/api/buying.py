@@ -4,9 +4,9 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
-from moecalc.calc.buying import Buying, Offer, break_even
-from moecalc.calc.cost import Cost
-from moecalc.calc.figure import Figure
+from moecalc.calc.cost.buying import Buying, Offer, break_even
+from moecalc.calc.cost.cost import Cost
+from moecalc.calc.cost.figure import Figure
 from moecalc.specs.api_prices import api_prices
 
 

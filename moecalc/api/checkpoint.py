@@ -9,7 +9,7 @@ import msgspec
 from moecalc.api.model import AnyModel, Model, StatedModel
 from moecalc.calc import lines as public_lines
 from moecalc.calc import parameters
-from moecalc.calc.demand import StatedDemand
+from moecalc.calc.comparing.demand import StatedDemand
 from moecalc.calc.stated_lines import undisclosed_lines
 from moecalc.checks.reconcile import Reconciliation, reconcile
 from moecalc.errors import InputError

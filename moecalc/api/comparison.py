@@ -7,10 +7,10 @@ from moecalc.api.loading import load
 from moecalc.api.model import AnyModel, Model, StatedModel
 from moecalc.api.precision import plain_precision
 from moecalc.calc.attention_words import cache_words
-from moecalc.calc.comparison import ComparisonData, columns_for, entries, verdicts
-from moecalc.calc.demand import Demand, EqualState
-from moecalc.calc.deployment import Deployment, device, smallest
-from moecalc.calc.verdict import Subject
+from moecalc.calc.comparing.comparison import ComparisonData, columns_for, entries, verdicts
+from moecalc.calc.comparing.demand import Demand, EqualState
+from moecalc.calc.comparing.deployment import Deployment, device, smallest
+from moecalc.calc.comparing.verdict import Subject
 from moecalc.errors import InputError
 from moecalc.specs.hardware import accelerator
 from moecalc.specs.workload import Workload, plan_workload

@@ -12,12 +12,12 @@ from moecalc.api.model import Model, StatedModel
 from moecalc.api.outlays import draw_of, outlay_of
 from moecalc.api.speed import speed
 from moecalc.calc import memory
-from moecalc.calc.budget import MOST_SEQUENCES
-from moecalc.calc.cost import Cost, RequestCost
-from moecalc.calc.outlay import SECONDS_PER_HOUR, Outlay
-from moecalc.calc.pace import Pace, decode_pace, prefill_pace
-from moecalc.calc.request import request_time
-from moecalc.calc.roofline import Roofline
+from moecalc.calc.cost.cost import Cost, RequestCost
+from moecalc.calc.cost.outlay import SECONDS_PER_HOUR, Outlay
+from moecalc.calc.cost.pace import Pace, decode_pace, prefill_pace
+from moecalc.calc.cost.request import request_time
+from moecalc.calc.deploy.budget import MOST_SEQUENCES
+from moecalc.calc.speed.roofline import Roofline
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.specs import money
 from moecalc.specs.fleet import UNLISTED, Fleet

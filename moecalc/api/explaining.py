@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 from moecalc.api.model import Model
 from moecalc.calc import explanation, flops, memory
-from moecalc.calc.demand import LedgerDemand
+from moecalc.calc.comparing.demand import LedgerDemand
 from moecalc.calc.explanation import Section
 from moecalc.calc.lines import counting_of
 from moecalc.errors import InputError

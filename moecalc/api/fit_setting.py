@@ -7,9 +7,9 @@ from typing import Any
 from moecalc.api.loading import load
 from moecalc.api.model import Model, StatedModel
 from moecalc.api.precision import RELEASED, precision_for
-from moecalc.calc.fitted import Setting
-from moecalc.calc.fitting import Case, Shards
-from moecalc.calc.ranks import LOADED
+from moecalc.calc.deploy.fitted import Setting
+from moecalc.calc.deploy.fitting import Case, Shards
+from moecalc.calc.deploy.ranks import LOADED
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.ir.roles import Component
 from moecalc.specs.engines import Engine, find_engine

@@ -8,13 +8,13 @@ from typing import Any
 from moecalc.api.fit_setting import LLAMA_CPP, TRIED, Asked, is_mixture
 from moecalc.api.offloading import Host, ktransformers
 from moecalc.api.precision import RELEASED
-from moecalc.calc.blocks import whole_blocks
-from moecalc.calc.budget import Holding, fullest
-from moecalc.calc.fitted import Fit, Option, Roomier, Setting, device_words
-from moecalc.calc.fitting import Room, best_holding, roomiest
-from moecalc.calc.offload import Offload
-from moecalc.calc.ranks import surplus
-from moecalc.calc.shares import loaded_bytes
+from moecalc.calc.deploy.blocks import whole_blocks
+from moecalc.calc.deploy.budget import Holding, fullest
+from moecalc.calc.deploy.fitted import Fit, Option, Roomier, Setting, device_words
+from moecalc.calc.deploy.fitting import Room, best_holding, roomiest
+from moecalc.calc.deploy.offload import Offload
+from moecalc.calc.deploy.ranks import surplus
+from moecalc.calc.deploy.shares import loaded_bytes
 from moecalc.errors import InputError
 from moecalc.ir.roles import Component
 from moecalc.specs.engines import find_engine

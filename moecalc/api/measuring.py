@@ -138,8 +138,8 @@ class Measuring:
     def _fits(self, kind: Kind, settings: Settings, devices: Fleet) -> Figure:
         from moecalc.api.fit_setting import Asked  # only where devices are asked about
         from moecalc.api.precision import RELEASED
-        from moecalc.calc.budget import fullest
-        from moecalc.calc.fitting import best_holding
+        from moecalc.calc.deploy.budget import fullest
+        from moecalc.calc.deploy.fitting import best_holding
 
         quant = settings.quant_name or RELEASED
         try:
@@ -216,7 +216,7 @@ class Measuring:
 
 def _speed(model: AnyModel, devices: Fleet, batch: int, asked: dict[str, Any]) -> ModelReport:
     from moecalc.api.speed import speed
-    from moecalc.calc.speed_lines import speed_report
+    from moecalc.calc.speed.speed_lines import speed_report
 
     found = speed(model, devices, batch=batch, **asked)
     if not found.held.fits and found.hybrid is None:
@@ -228,7 +228,7 @@ def _speed(model: AnyModel, devices: Fleet, batch: int, asked: dict[str, Any]) -
 
 def _cost(model: AnyModel, devices: Fleet, batch: int | None, asked: dict[str, Any]) -> ModelReport:
     from moecalc.api.cost import cost
-    from moecalc.calc.cost_lines import cost_report
+    from moecalc.calc.cost.cost_lines import cost_report
 
     try:
         return cost_report(cost(model, devices, batch=batch, **asked)).models[0]

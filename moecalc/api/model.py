@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from moecalc.calc import flops, memory, parameters
 from moecalc.calc import lines as public_lines
-from moecalc.calc.demand import LedgerDemand, StatedDemand
+from moecalc.calc.comparing.demand import LedgerDemand, StatedDemand
 from moecalc.calc.stated_lines import outline_lines, stated_lines
 from moecalc.errors import InputError
 from moecalc.ir.architecture import Architecture

@@ -6,10 +6,10 @@ from fractions import Fraction
 from typing import Any
 
 from moecalc.api.fit_setting import LLAMA_CPP, TRIED, Asked, shares_memory
-from moecalc.calc.budget import usable
-from moecalc.calc.fitted import Offer, Offers, Setting
-from moecalc.calc.fitting import COUNTS, MACHINE, Case, Search
-from moecalc.calc.shares import loaded_bytes
+from moecalc.calc.deploy.budget import usable
+from moecalc.calc.deploy.fitted import Offer, Offers, Setting
+from moecalc.calc.deploy.fitting import COUNTS, MACHINE, Case, Search
+from moecalc.calc.deploy.shares import loaded_bytes
 from moecalc.errors import InputError
 from moecalc.ir.numeric import Number
 from moecalc.ir.roles import Component

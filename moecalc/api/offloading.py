@@ -4,12 +4,12 @@ from functools import cached_property
 
 from moecalc.api.fit_setting import Asked, shares_memory
 from moecalc.api.model import Model
-from moecalc.calc.budget import MOST_SEQUENCES, most
-from moecalc.calc.fitted import Setting
-from moecalc.calc.ktransformers import KtOffload, kt_offload, method_of
-from moecalc.calc.offload import Demand, Layers, Offload
-from moecalc.calc.sharding import allowed_tensor_sizes
-from moecalc.calc.shares import loaded_bytes
+from moecalc.calc.deploy.budget import MOST_SEQUENCES, most
+from moecalc.calc.deploy.fitted import Setting
+from moecalc.calc.deploy.ktransformers import KtOffload, kt_offload, method_of
+from moecalc.calc.deploy.offload import Demand, Layers, Offload
+from moecalc.calc.deploy.sharding import allowed_tensor_sizes
+from moecalc.calc.deploy.shares import loaded_bytes
 from moecalc.ir.numeric import Number
 from moecalc.ir.roles import Component
 from moecalc.ir.rows import Ledger

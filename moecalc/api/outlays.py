@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from moecalc.calc.energy import Draw
-from moecalc.calc.outlay import Outlay, owned
+from moecalc.calc.cost.energy import Draw
+from moecalc.calc.cost.outlay import Outlay, owned
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.specs import money
 from moecalc.specs.fleet import Fleet

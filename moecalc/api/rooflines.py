@@ -2,9 +2,9 @@
 
 from moecalc.api.model import Model
 from moecalc.api.precision import RELEASED, precision_for
-from moecalc.calc.machine import machine
-from moecalc.calc.ranks import Sharded
-from moecalc.calc.roofline import Roofline
+from moecalc.calc.deploy.ranks import Sharded
+from moecalc.calc.speed.machine import machine
+from moecalc.calc.speed.roofline import Roofline
 from moecalc.errors import InputError
 from moecalc.specs.fleet import Fleet
 from moecalc.specs.plan import Plan

@@ -9,14 +9,14 @@ import msgspec
 from moecalc.api.loading import load
 from moecalc.api.model import Model, StatedModel
 from moecalc.api.precision import RELEASED, precision_for
-from moecalc.calc.fitted import capacity_of
-from moecalc.calc.fitting import Room
-from moecalc.calc.ranks import LOADED, Sharded, kv_copies
-from moecalc.calc.reservation import logical_bytes, naive_bytes
-from moecalc.calc.served import Serving
-from moecalc.calc.serving import RankBudget, Scheduler, rank_budgets
-from moecalc.calc.serving_state import ReservedState, reserved_state
-from moecalc.calc.sharding import layer_count
+from moecalc.calc.deploy.fitted import capacity_of
+from moecalc.calc.deploy.fitting import Room
+from moecalc.calc.deploy.ranks import LOADED, Sharded, kv_copies
+from moecalc.calc.deploy.sharding import layer_count
+from moecalc.calc.serving.reservation import logical_bytes, naive_bytes
+from moecalc.calc.serving.served import Serving
+from moecalc.calc.serving.serving import RankBudget, Scheduler, rank_budgets
+from moecalc.calc.serving.serving_state import ReservedState, reserved_state
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.ir.roles import Component, Role
 from moecalc.specs.engines import Engine, find_engine

@@ -7,20 +7,20 @@ from moecalc.api.fit_setting import LLAMA_CPP, Asked
 from moecalc.api.offloading import Host
 from moecalc.api.precision import RELEASED
 from moecalc.api.rooflines import roofline
-from moecalc.calc import measured as held_against
-from moecalc.calc import speculation
-from moecalc.calc.budget import Holding, fullest
-from moecalc.calc.expectation import Expected, NoExpectation, expect_decode, expect_prefill
-from moecalc.calc.fitted import Setting
-from moecalc.calc.fitting import Room, best_holding
-from moecalc.calc.hybrid import Hybrid, Placement, hybrid, published_spread, ram_bandwidth
-from moecalc.calc.machine import fastest
-from moecalc.calc.measured import Measured
-from moecalc.calc.offload import Demand, Layers, Offload
-from moecalc.calc.roofline import Roofline
-from moecalc.calc.speculation import Speculation
-from moecalc.calc.speed import Decode, Held, Prefill, Speed
-from moecalc.calc.traffic import SHARED, UNIFORM, Routing
+from moecalc.calc.deploy.budget import Holding, fullest
+from moecalc.calc.deploy.fitted import Setting
+from moecalc.calc.deploy.fitting import Room, best_holding
+from moecalc.calc.deploy.offload import Demand, Layers, Offload
+from moecalc.calc.speed import measured as held_against
+from moecalc.calc.speed import speculation
+from moecalc.calc.speed.expectation import Expected, NoExpectation, expect_decode, expect_prefill
+from moecalc.calc.speed.hybrid import Hybrid, Placement, hybrid, published_spread, ram_bandwidth
+from moecalc.calc.speed.machine import fastest
+from moecalc.calc.speed.measured import Measured
+from moecalc.calc.speed.roofline import Roofline
+from moecalc.calc.speed.speculation import Speculation
+from moecalc.calc.speed.speed import Decode, Held, Prefill, Speed
+from moecalc.calc.speed.traffic import SHARED, UNIFORM, Routing
 from moecalc.errors import InputError
 from moecalc.specs.engines import find_engine
 from moecalc.specs.fleet import Fleet

@@ -12,13 +12,13 @@ from moecalc.api.fleets import LOCAL, fleet_of
 from moecalc.api.precision import RELEASED
 from moecalc.api.rooflines import roofline
 from moecalc.api.speed import routing_of
-from moecalc.calc.expectation import Expected, NoExpectation, expect_decode, expect_prefill
-from moecalc.calc.fitted import Setting
-from moecalc.calc.fitting import COUNTS, MACHINE, Room, Shards, best_holding
-from moecalc.calc.roofline import Roofline
-from moecalc.calc.slo import Slo, parse_slo
-from moecalc.calc.sweep import Deployed, Point, Sweep, choose, decode_grid, frontier
-from moecalc.calc.traffic import Routing
+from moecalc.calc.deploy.fitted import Setting
+from moecalc.calc.deploy.fitting import COUNTS, MACHINE, Room, Shards, best_holding
+from moecalc.calc.speed.expectation import Expected, NoExpectation, expect_decode, expect_prefill
+from moecalc.calc.speed.roofline import Roofline
+from moecalc.calc.speed.slo import Slo, parse_slo
+from moecalc.calc.speed.sweep import Deployed, Point, Sweep, choose, decode_grid, frontier
+from moecalc.calc.speed.traffic import Routing
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.specs.fleet import Fleet, Group
 from moecalc.specs.formats import Precision

@@ -8,12 +8,12 @@ from moecalc.api.loading import load
 from moecalc.api.model import Model, StatedModel
 from moecalc.api.outlays import draw_of, outlay_of
 from moecalc.api.precision import precision_for
-from moecalc.calc.outlay import Outlay
-from moecalc.calc.training import Training
-from moecalc.calc.training_activations import Saving
-from moecalc.calc.training_flops import TrainingFlops, training_flops_by_layer
-from moecalc.calc.training_memory import TrainingMemory
-from moecalc.calc.training_time import NETWORK_BYTES_PER_SECOND, StepModel, StepPrediction
+from moecalc.calc.cost.outlay import Outlay
+from moecalc.calc.training.training import Training
+from moecalc.calc.training.training_activations import Saving
+from moecalc.calc.training.training_flops import TrainingFlops, training_flops_by_layer
+from moecalc.calc.training.training_memory import TrainingMemory
+from moecalc.calc.training.training_time import NETWORK_BYTES_PER_SECOND, StepModel, StepPrediction
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.ir.roles import Component
 from moecalc.specs import money

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from moecalc.calc.demand import StatedDemand
+from moecalc.calc.comparing.demand import StatedDemand
 from moecalc.report import Line
 from moecalc.specs.formats import find_format
 from moecalc.specs.statement import Statement

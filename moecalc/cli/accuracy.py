@@ -1,6 +1,6 @@
 """`moecalc accuracy`."""
 
-from moecalc.calc.accuracy import Accuracy, Known, accuracy
+from moecalc.calc.speed.accuracy import Accuracy, Known, accuracy
 from moecalc.cli import options
 from moecalc.cli.output import emit
 from moecalc.report import Report

@@ -10,7 +10,7 @@ from moecalc import cli
 from moecalc.api.cost import cost
 from moecalc.api.fleets import fleet_of
 from moecalc.api.loading import load
-from moecalc.calc.cost_lines import cost_report
+from moecalc.calc.cost.cost_lines import cost_report
 from moecalc.cli import deployment
 from moecalc.cli.output import emit, warn
 from moecalc.cli.values import one_format, tokens

@@ -11,7 +11,7 @@ from moecalc.api.fitting import fit
 from moecalc.api.fleets import fleet_of
 from moecalc.api.loading import load
 from moecalc.api.offering import offers
-from moecalc.calc.fit_lines import fit_report, offers_report
+from moecalc.calc.deploy.fit_lines import fit_report, offers_report
 from moecalc.cli import deployment
 from moecalc.cli.output import emit, warn
 from moecalc.cli.values import one_format, tokens

@@ -10,7 +10,7 @@ from moecalc import cli
 from moecalc.api.fleets import fleet_of
 from moecalc.api.loading import load
 from moecalc.api.serving import serve
-from moecalc.calc.serving_lines import serving_report
+from moecalc.calc.serving.serving_lines import serving_report
 from moecalc.cli import deployment
 from moecalc.cli.output import emit, warn
 from moecalc.cli.values import one_format, tokens

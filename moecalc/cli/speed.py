@@ -146,7 +146,7 @@ def command(
             slo=slo,
             served=served,
         )
-        from moecalc.calc.sweep_lines import sweep_report
+        from moecalc.calc.speed.sweep_lines import sweep_report
         from moecalc.render.sweep import sweep_markdown, sweep_text
 
         _emit(json, markdown, found, sweep_report, sweep_markdown, sweep_text)
@@ -174,7 +174,7 @@ def command(
         drafted=speculate,
         acceptance=accept,
     )
-    from moecalc.calc.speed_lines import speed_report
+    from moecalc.calc.speed.speed_lines import speed_report
     from moecalc.render.speed import speed_markdown, speed_text
 
     _emit(json, markdown, one, speed_report, speed_markdown, speed_text)

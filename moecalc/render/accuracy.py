@@ -1,6 +1,6 @@
 """The table of `moecalc accuracy`."""
 
-from moecalc.calc.accuracy import Accuracy, CeilingCount, RegimeAccuracy
+from moecalc.calc.speed.accuracy import Accuracy, CeilingCount, RegimeAccuracy
 from moecalc.render.layout import bold, paragraph, table, width
 from moecalc.render.markdown import markdown_table
 

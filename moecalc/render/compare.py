@@ -1,6 +1,6 @@
 """`moecalc compare`: figures side by side, cost over batch, and the sentences that follow."""
 
-from moecalc.calc.comparison import ComparisonData
+from moecalc.calc.comparing.comparison import ComparisonData
 from moecalc.ir.numeric import Number
 from moecalc.render import values
 from moecalc.render.cost_curve import curve_text

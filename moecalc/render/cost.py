@@ -2,11 +2,11 @@
 
 from decimal import Decimal
 
-from moecalc.calc.budget import MOST_SEQUENCES
-from moecalc.calc.cost import Cost, RequestCost
-from moecalc.calc.expectation import Expected, NoExpectation
-from moecalc.calc.figure import Figure
-from moecalc.calc.request import SERVED, Split
+from moecalc.calc.cost.cost import Cost, RequestCost
+from moecalc.calc.cost.figure import Figure
+from moecalc.calc.cost.request import SERVED, Split
+from moecalc.calc.deploy.budget import MOST_SEQUENCES
+from moecalc.calc.speed.expectation import Expected, NoExpectation
 from moecalc.render.amounts import NONE, dollars, or_none, significant
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from math import log
 
-from moecalc.calc.comparison import ComparisonData, Entry
-from moecalc.calc.curve import Cell
+from moecalc.calc.comparing.comparison import ComparisonData, Entry
+from moecalc.calc.comparing.curve import Cell
 from moecalc.render.layout import dim, paragraph, table
 
 BOUND_SIGNS = {"": "", "about": "~", "at least": "≥"}

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from moecalc.calc.budget import MOST_SEQUENCES, Rank
-from moecalc.calc.fitted import Fit, Option, Setting, device_words
-from moecalc.calc.offload import Holds, Offload
+from moecalc.calc.deploy.budget import MOST_SEQUENCES, Rank
+from moecalc.calc.deploy.fitted import Fit, Option, Setting, device_words
+from moecalc.calc.deploy.offload import Holds, Offload
 from moecalc.ir.numeric import Number
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table

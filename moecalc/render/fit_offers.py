@@ -1,6 +1,6 @@
 """`moecalc fit` without devices: which ones hold the model, a quantization to a row."""
 
-from moecalc.calc.fitted import Offer, Offers
+from moecalc.calc.deploy.fitted import Offer, Offers
 from moecalc.render.fit import assumed_words
 from moecalc.render.layout import bold, paragraph, table
 from moecalc.render.markdown import markdown_table

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from moecalc.calc.comparison import ComparisonData
+from moecalc.calc.comparing.comparison import ComparisonData
 from moecalc.render.compare import assumed, figure_rows, provenance_remarks
 from moecalc.render.cost_curve import cell_text, cost_notes, cost_unit
 from moecalc.render.values import exact, short

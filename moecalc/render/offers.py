@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from moecalc.calc.buying import Offer
-from moecalc.calc.cost import Cost
-from moecalc.calc.figure import Figure
+from moecalc.calc.cost.buying import Offer
+from moecalc.calc.cost.cost import Cost
+from moecalc.calc.cost.figure import Figure
 from moecalc.render.amounts import NONE, dollars, or_none, significant
 from moecalc.render.layout import bold, table
 from moecalc.specs.api_prices import ApiPrice

@@ -2,12 +2,12 @@
 
 from fractions import Fraction
 
-from moecalc.calc.budget import MOST_SEQUENCES
-from moecalc.calc.fitted import capacity_of
-from moecalc.calc.served import Serving
-from moecalc.calc.serving import RankBudget
-from moecalc.calc.serving_lines import overheads, rule_words
-from moecalc.calc.serving_words import launch_command, log_lines
+from moecalc.calc.deploy.budget import MOST_SEQUENCES
+from moecalc.calc.deploy.fitted import capacity_of
+from moecalc.calc.serving.served import Serving
+from moecalc.calc.serving.serving import RankBudget
+from moecalc.calc.serving.serving_lines import overheads, rule_words
+from moecalc.calc.serving.serving_words import launch_command, log_lines
 from moecalc.ir.numeric import Number
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from moecalc.calc.expectation import Expected, NoExpectation
-from moecalc.calc.measured import Measured
-from moecalc.calc.speculation import Speculation
-from moecalc.calc.speed import Speed
-from moecalc.calc.speed_groups import GroupTime
-from moecalc.calc.speed_lines import CEILING, assumed, no_peak, warnings
+from moecalc.calc.speed.expectation import Expected, NoExpectation
+from moecalc.calc.speed.measured import Measured
+from moecalc.calc.speed.speculation import Speculation
+from moecalc.calc.speed.speed import Speed
+from moecalc.calc.speed.speed_groups import GroupTime
+from moecalc.calc.speed.speed_lines import CEILING, assumed, no_peak, warnings
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table
 from moecalc.render.rates import duration, rate

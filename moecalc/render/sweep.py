@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from moecalc.calc.communication import MACHINE
-from moecalc.calc.expectation import Expected
-from moecalc.calc.sweep import Choice, Point, Sweep
+from moecalc.calc.speed.communication import MACHINE
+from moecalc.calc.speed.expectation import Expected
+from moecalc.calc.speed.sweep import Choice, Point, Sweep
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table
 from moecalc.render.rates import dollars, duration, rate

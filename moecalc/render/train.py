@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from moecalc.calc.training import Training
-from moecalc.calc.training_flops import CHINCHILLA_TOKENS_PER_PARAMETER
-from moecalc.calc.training_memory import StageMemory
-from moecalc.calc.training_time import DATA, StepPrediction
+from moecalc.calc.training.training import Training
+from moecalc.calc.training.training_flops import CHINCHILLA_TOKENS_PER_PARAMETER
+from moecalc.calc.training.training_memory import StageMemory
+from moecalc.calc.training.training_time import DATA, StepPrediction
 from moecalc.ir.numeric import Number
 from moecalc.render.amounts import significant
 from moecalc.render.layout import bold, dim, paragraph, table

@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 import yaml
 
-from moecalc.calc.accuracy import judged
-from moecalc.calc.traffic import SHARED
+from moecalc.calc.speed.accuracy import judged
+from moecalc.calc.speed.traffic import SHARED
 from moecalc.specs.expectations import (
     EXPECTED_AS,
     FOLDER,

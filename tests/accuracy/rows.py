@@ -6,11 +6,11 @@ from functools import cache
 import moecalc
 from moecalc.api.precision import precision_for
 from moecalc.calc import memory
-from moecalc.calc.expectation import decode_terms, prefill_terms
-from moecalc.calc.machine import machine
-from moecalc.calc.ranks import Sharded
-from moecalc.calc.roofline import Roofline
-from moecalc.calc.traffic import Routing
+from moecalc.calc.deploy.ranks import Sharded
+from moecalc.calc.speed.expectation import decode_terms, prefill_terms
+from moecalc.calc.speed.machine import machine
+from moecalc.calc.speed.roofline import Roofline
+from moecalc.calc.speed.traffic import Routing
 from moecalc.specs.expectations import EXPECTED_AS, EngineClass, Hardware, Term, class_of, hardware_of
 from moecalc.specs.formats import Precision
 from moecalc.specs.hardware import accelerator

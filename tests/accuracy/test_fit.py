@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from moecalc.calc.accuracy import judged
+from moecalc.calc.speed.accuracy import judged
 from moecalc.specs.expectations import FOLDER, Coefficient, fit, fits, left_out
 from moecalc.specs.measurements import folds, measurements
 from tests.accuracy import folding

@@ -12,7 +12,7 @@ from moecalc.api import load
 from moecalc.api.cost import cost
 from moecalc.api.fleets import fleet_of
 from moecalc.api.speed import speed
-from moecalc.calc.pace import decode_pace
+from moecalc.calc.cost.pace import decode_pace
 from tests.calc.released import LLAMA_13B
 
 MIXTURE = {

@@ -5,10 +5,10 @@ import pytest
 from moecalc.api import load
 from moecalc.api.cost import cost
 from moecalc.api.fleets import fleet_of
-from moecalc.calc import pace, request
-from moecalc.calc.cost_lines import cost_report
-from moecalc.calc.expectation import Expected, NoExpectation
-from moecalc.calc.request import SERVED
+from moecalc.calc.cost import pace, request
+from moecalc.calc.cost.cost_lines import cost_report
+from moecalc.calc.cost.request import SERVED
+from moecalc.calc.speed.expectation import Expected, NoExpectation
 from moecalc.render.cost import cost_markdown, cost_text
 from tests.calc.released import MIXTRAL_8X7B
 

@@ -13,9 +13,9 @@ from moecalc.api.fitting import fit
 from moecalc.api.fleets import fleet_of
 from moecalc.api.offering import offers
 from moecalc.api.precision import precision_for
-from moecalc.calc.fit_lines import fit_report, offers_report
-from moecalc.calc.fitted import Fit
-from moecalc.calc.fitting import Search, Shards
+from moecalc.calc.deploy.fit_lines import fit_report, offers_report
+from moecalc.calc.deploy.fitted import Fit
+from moecalc.calc.deploy.fitting import Search, Shards
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.render.json import report_json
 from moecalc.specs.fleet import Fleet

@@ -8,7 +8,7 @@ from moecalc.api.fleets import fleet_of
 from moecalc.api.loading import load
 from moecalc.api.speed import speed
 from moecalc.api.sweep import batches_of, fleets_of, sweep
-from moecalc.calc.expectation import Expected, NoExpectation
+from moecalc.calc.speed.expectation import Expected, NoExpectation
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.specs.measurements import measurements
 from moecalc.specs.plan import Plan

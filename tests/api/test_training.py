@@ -8,7 +8,7 @@ import pytest
 from moecalc.api import load
 from moecalc.api.fleets import fleet_of
 from moecalc.api.training import train
-from moecalc.calc.training_lines import training_report
+from moecalc.calc.training.training_lines import training_report
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.specs.training_plan import training_plan
 

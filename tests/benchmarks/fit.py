@@ -12,8 +12,8 @@ from moecalc.api.fit_setting import Asked
 from moecalc.api.loading import load
 from moecalc.api.model import Model
 from moecalc.api.precision import RELEASED, quant_names
-from moecalc.calc.budget import fullest, usable
-from moecalc.calc.fitting import COUNTS, Room
+from moecalc.calc.deploy.budget import fullest, usable
+from moecalc.calc.deploy.fitting import COUNTS, Room
 from moecalc.errors import InputError
 from moecalc.specs.hardware import accelerators
 

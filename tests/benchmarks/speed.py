@@ -7,7 +7,7 @@ import time
 
 import moecalc
 from moecalc.api.rooflines import roofline
-from moecalc.calc.sweep import decode_grid
+from moecalc.calc.speed.sweep import decode_grid
 from moecalc.specs.fleet import parse
 from moecalc.specs.plan import Plan
 

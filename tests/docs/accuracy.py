@@ -1,6 +1,6 @@
 """docs/accuracy.md: by which rule expectations are fitted and judged, and what came out."""
 
-from moecalc.calc.accuracy import judged
+from moecalc.calc.speed.accuracy import judged
 from moecalc.cli.accuracy import table
 from moecalc.render.accuracy import accuracy_markdown
 from moecalc.render.markdown import markdown_table

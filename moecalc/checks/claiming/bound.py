@@ -13,11 +13,11 @@ from functools import cached_property
 
 import msgspec
 
-from moecalc.calc.machine import Machine, machine
-from moecalc.calc.ranks import Sharded
-from moecalc.calc.reads import SHARED, Routing
-from moecalc.calc.roofline import Roofline
-from moecalc.calc.roofline import Work as Decoded
+from moecalc.calc.deploy.ranks import Sharded
+from moecalc.calc.speed.machine import Machine, machine
+from moecalc.calc.speed.reads import SHARED, Routing
+from moecalc.calc.speed.roofline import Roofline
+from moecalc.calc.speed.roofline import Work as Decoded
 from moecalc.checks.claiming.memory import most_bytes
 from moecalc.checks.claiming.subject import READ_SHARE, Shaped, Subject
 from moecalc.errors import UndeterminedError

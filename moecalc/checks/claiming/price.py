@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 
-from moecalc.calc.reads import SHARED, UNIFORM
+from moecalc.calc.speed.reads import SHARED, UNIFORM
 from moecalc.checks.claiming.bound import Bound, Work, least_work
 from moecalc.checks.claiming.claim import Claim
 from moecalc.checks.claiming.figure import Figure

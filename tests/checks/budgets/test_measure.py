@@ -67,8 +67,8 @@ def test_every_public_line_can_be_limited_in_its_unit():
 def test_every_line_of_speed_and_cost_can_be_limited_in_its_unit():
     from moecalc.api.cost import cost
     from moecalc.api.speed import speed
-    from moecalc.calc.cost_lines import cost_report
-    from moecalc.calc.speed_lines import speed_report
+    from moecalc.calc.cost.cost_lines import cost_report
+    from moecalc.calc.speed.speed_lines import speed_report
     from moecalc.specs.fleet import parse
 
     spelt = {"tokens/s": "tokens/s", "s": "seconds", "USD": "dollars", "share": "share", "Wh": "watt-hours"}

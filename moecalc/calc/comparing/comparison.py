@@ -1,0 +1,140 @@
+"""Models side by side on one kind of accelerator: the data behind `compare`, before anything is laid out."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+
+from moecalc.calc.comparing.curve import Cell, batches, cell, stated_cell
+from moecalc.calc.comparing.deployment import Deployment, Device
+from moecalc.calc.comparing.verdict import Subject, sentences
+from moecalc.report import Line, ModelReport, Report
+from moecalc.specs.workload import Workload
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One model in a comparison: its lines, what is known for a verdict, its cost at each batch column."""
+
+    name: str
+    report: ModelReport
+    subject: Subject
+    cells: tuple[Cell, ...]
+
+    @property
+    def gpus(self) -> int | None:
+        """The fewest devices that hold it; None where that cannot be known."""
+        return self.subject.smallest.gpus if self.subject.smallest else None
+
+    @property
+    def peak_format(self) -> str | None:
+        """The arithmetic whose dense peak bounds its compute; None without a deployment."""
+        return self.subject.smallest.device.peak_format if self.subject.smallest else None
+
+
+class ComparisonData(msgspec.Struct, frozen=True, kw_only=True):
+    """All entries, the device and workload they share, and the sentences that follow. Ratios refer to the first."""
+
+    entries: tuple[Entry, ...]
+    workload: Workload
+    device: Device
+    columns: tuple[int, ...]
+    sentences: tuple[str, ...]
+    warnings: tuple[str, ...]
+    equal_kv: bool
+    utilization: Fraction
+
+    def to_report(self) -> Report:
+        """The comparison as a report, with the cost curve beside the lines."""
+        return Report(
+            command="compare",
+            models=tuple(entry.report for entry in self.entries),
+            defaults=self.defaults(),
+            warnings=self.warnings,
+            extra={
+                "device": msgspec.to_builtins(self.device),
+                "cost_curve": [
+                    {
+                        "name": entry.name,
+                        "gpus": entry.gpus,
+                        "peak_format": entry.peak_format,
+                        "cells": msgspec.to_builtins(entry.cells),
+                    }
+                    for entry in self.entries
+                ],
+                "sentences": list(self.sentences),
+            },
+        )
+
+    def defaults(self) -> dict[str, Any]:
+        """What was assumed, for the report."""
+        assumed: dict[str, Any] = {
+            "context": self.workload.context,
+            "convention": self.workload.convention,
+            "routing": "uniform",
+            "utilization": float(self.utilization),
+            "sharding": "ideal: bytes and FLOPs split evenly, communication free",
+        }
+        if self.equal_kv:
+            assumed["state"] = f"that of {self.entries[0].name} for all"
+        return assumed
+
+
+def entries(subjects: Sequence[Subject], reports: Sequence[ModelReport], workload: Workload) -> list[Entry]:
+    """Each model's report with what its deployment adds, and its cost at the batches worth a column."""
+    columns = columns_for(subjects)
+    return [
+        Entry(
+            name=subject.name,
+            report=msgspec.structs.replace(
+                report, lines=(*report.lines, *_deployment_lines(subject, workload))
+            ),
+            subject=subject,
+            cells=_cells(subject, columns),
+        )
+        for subject, report in zip(subjects, reports, strict=True)
+    ]
+
+
+def _cells(subject: Subject, columns: Sequence[int]) -> tuple[Cell, ...]:
+    if subject.deployment is not None:
+        return tuple(cell(subject.deployment, column) for column in columns)
+    if subject.smallest is not None:
+        return tuple(stated_cell(subject.smallest, column) for column in columns)
+    return ()
+
+
+def columns_for(subjects: Sequence[Subject]) -> list[int]:
+    """The batch sizes worth a column for these subjects."""
+    return batches([subject.deployment for subject in subjects if subject.deployment])
+
+
+def verdicts(subjects: Sequence[Subject], equal_kv: bool) -> tuple[str, ...]:
+    """The computed sentences."""
+    return tuple(sentences(subjects, equal_kv))
+
+
+def _deployment_lines(subject: Subject, workload: Workload) -> list[Line]:
+    smallest: Deployment | None = subject.smallest
+    holds_state = smallest is not None and smallest.demand.state_bytes(workload.context) is not None
+    return [
+        Line(
+            id="fit.gpus",
+            label="fewest devices that hold it",
+            value=smallest.gpus if smallest else None,
+            unit="devices",
+            basis="estimate",
+            formula="(weights + state) / usable bytes, rounded up",
+            note=f"batch {workload.batch:,} at {workload.context:,} tokens"
+            if holds_state
+            else "weights alone: the state is not known",
+        ),
+        Line(
+            id="fit.max_sequences",
+            label="sequences they hold",
+            value=smallest.capacity if smallest and holds_state else None,
+            unit="sequences",
+            basis="estimate",
+            note=f"at {workload.context:,} tokens",
+        ),
+    ]

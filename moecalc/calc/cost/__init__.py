@@ -1,0 +1,1 @@
+"""What tokens and requests cost: money, energy, and API prices beside."""

@@ -1,0 +1,1 @@
+"""A model on devices: one rank's share, what fits, and what goes into RAM."""

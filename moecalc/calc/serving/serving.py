@@ -1,0 +1,135 @@
+"""What each GPU of a serving engine holds beside state, and so what is left for state.
+
+vLLM's equation, as its logs print the terms (gpu_worker.py, determine_available_memory): the share of the device's
+memory that was asked for, less weights, the activation peak of one step, what collectives and kernels allocate
+beside the framework, and an estimate of the captured graphs. The CUDA context stands outside that share.
+"""
+
+from collections import defaultdict
+from fractions import Fraction
+
+import msgspec
+
+from moecalc.calc.deploy.activations import Activations, activation_peak
+from moecalc.calc.deploy.ranks import Sharded
+from moecalc.ir.numeric import Number
+from moecalc.specs.engines import Engine
+from moecalc.specs.formats import Precision
+from moecalc.specs.hardware import Capacity
+
+
+class Scheduler(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine is told about its steps and its memory."""
+
+    context: int
+    """The longest request, in tokens."""
+    sequences: int
+    """Sequences that one copy of the engine runs at once, at most."""
+    batched_tokens: int
+    """Tokens that one step processes, at most: longer prompts come in chunks."""
+    utilization: Fraction
+    """The share of device memory that may be filled; 1 where the engine has no such option."""
+    full_windows: bool = False
+    """Windowed layers keep every token, as the engine was told or because something else needs them."""
+
+
+class RankBudget(msgspec.Struct, frozen=True, kw_only=True):
+    """The fullest rank of one pipeline stage, in bytes, before state."""
+
+    stage: int
+    capacity_bytes: Number
+    granted_bytes: Number
+    """The share of the capacity that the engine may fill."""
+    by_group: tuple[tuple[str, Number], ...]
+    """Weights by group of roles, largest first."""
+    activations: Activations
+    activation_bytes: Number
+    communication_bytes: int
+    graphs_bytes: int
+    context_bytes: int
+    context_outside: bool
+
+    @property
+    def weight_bytes(self) -> Number:
+        """All weights."""
+        return sum(size for _, size in self.by_group)
+
+    @property
+    def overhead_bytes(self) -> int:
+        """What the runtime takes: context, communication and workspaces, graphs."""
+        return self.context_bytes + self.communication_bytes + self.graphs_bytes
+
+    @property
+    def available_bytes(self) -> Number:
+        """What is left for state; below 0 is what is missing."""
+        taken = self.weight_bytes + self.activation_bytes + self.communication_bytes + self.graphs_bytes
+        return self.granted_bytes - taken - (0 if self.context_outside else self.context_bytes)
+
+
+def rank_budgets(
+    sharded: Sharded,
+    precision: Precision,
+    engine: Engine,
+    scheduler: Scheduler,
+    capacities: tuple[Number, ...],
+    *,
+    graphs: bool = True,
+) -> tuple[RankBudget, ...]:
+    """The budget of every stage's fullest rank; `capacities` has one entry per stage, or one for all."""
+    plan, taken = sharded.plan, engine.overheads
+    talking = (
+        taken.communication if plan.devices == 1 else taken.communication_of_ranks or taken.communication
+    )
+    each = capacities if len(capacities) == plan.pipeline else capacities[:1] * plan.pipeline
+    budgets = []
+    for stage, capacity in enumerate(each):
+        activations = _activations(sharded, engine, scheduler, stage)
+        budgets.append(
+            RankBudget(
+                stage=stage,
+                capacity_bytes=capacity,
+                granted_bytes=int(capacity * scheduler.utilization),
+                by_group=(
+                    _without_lookups(sharded, stage, precision)
+                    if engine.reservation.rule == "cells"
+                    else sharded.weight_groups(stage, precision)
+                ),
+                activations=activations,
+                activation_bytes=_peak(activations, engine),
+                communication_bytes=_bytes(talking),
+                graphs_bytes=_bytes(taken.graphs) if graphs else 0,
+                context_bytes=_bytes(taken.context),
+                context_outside=taken.context_outside,
+            )
+        )
+    return tuple(budgets)
+
+
+def _activations(sharded: Sharded, engine: Engine, scheduler: Scheduler, stage: int) -> Activations:
+    """A step that is as full as the scheduler lets it be. llama.cpp has logits of every position of its buffer."""
+    tokens = scheduler.batched_tokens
+    sampled = tokens if engine.reservation.rule == "cells" else min(scheduler.sequences, tokens)
+    return activation_peak(sharded.stages[stage], sharded.plan, tokens, sampled)
+
+
+def _peak(activations: Activations, engine: Engine) -> Number:
+    copies = engine.overheads.sampler_copies
+    logits = activations.logits_bytes * (Fraction(copies.value) if copies else 1)
+    peak: Number = activations.stream_bytes + max(activations.widest_bytes, logits)
+    return int(-(-peak // 1))
+
+
+def _without_lookups(sharded: Sharded, stage: int, precision: Precision) -> tuple[tuple[str, Number], ...]:
+    """llama.cpp keeps look-up tables in RAM; a head tied to one is a copy on the GPU, in the table's format."""
+    tied = {weight.role: weight.tied_to for weight in sharded.ledger.weights if weight.tied_to is not None}
+    groups: dict[str, Number] = defaultdict(int)
+    for weight in sharded.stages[stage].weights:
+        if weight.role.group == "embedding" and not weight.indices:
+            continue
+        stored = msgspec.structs.replace(weight, role=tied.get(weight.role, weight.role), tied_to=None)
+        groups[weight.role.group] += precision.bytes_of(stored)
+    return tuple(sorted(groups.items(), key=lambda entry: -entry[1]))
+
+
+def _bytes(capacity: Capacity | None) -> int:
+    return capacity.bytes if capacity is not None else 0

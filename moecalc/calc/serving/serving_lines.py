@@ -1,0 +1,184 @@
+"""The answer of `serve` as a report: public lines with stable ids, and what JSON carries beside them."""
+
+from typing import Any
+
+from moecalc.calc.deploy.budget import MOST_SEQUENCES
+from moecalc.calc.deploy.fit_lines import bounded
+from moecalc.calc.serving.served import Serving
+from moecalc.calc.serving.serving_words import launch_command, log_lines
+from moecalc.report import Basis, Line, ModelReport, Report
+from moecalc.specs.hardware import Capacity
+from moecalc.specs.workload import LONGEST
+
+
+def serving_report(serving: Serving) -> Report:
+    """`moecalc serve MODEL`."""
+    return Report(
+        command="serve",
+        models=(ModelReport(name=serving.model, source=serving.source, lines=tuple(_lines(serving))),),
+        defaults=serving.defaults,
+        warnings=serving.warnings,
+        extra={
+            "engine": serving.engine.name,
+            "fleet": serving.fleet.describe(),
+            "plan": serving.plan.words,
+            "ranks": [
+                {
+                    "stage": budget.stage,
+                    "layers": layers,
+                    "capacity_bytes": budget.capacity_bytes,
+                    "granted_bytes": budget.granted_bytes,
+                    "weights_bytes": budget.weight_bytes,
+                    "activation_bytes": budget.activation_bytes,
+                    "context_bytes": budget.context_bytes,
+                    "communication_bytes": budget.communication_bytes,
+                    "graphs_bytes": budget.graphs_bytes,
+                    "available_bytes": budget.available_bytes,
+                    "state_bytes": state,
+                }
+                for budget, layers, state in zip(
+                    serving.budgets, serving.stage_layers, serving.state.rank_bytes, strict=True
+                )
+            ],
+            "assumed": {
+                name: {"bytes": size.bytes, "low": low, "high": high, "source": size.source}
+                for name, size, low, high in overheads(serving)
+            },
+            "log": list(log_lines(serving)),
+            "launch": launch_command(serving),
+            "notes": list(serving.notes),
+        },
+    )
+
+
+def overheads(serving: Serving) -> list[tuple[str, Capacity, int | None, int | None]]:
+    """What was assumed beside weights, state and activations, by name, with the range that logs show."""
+    taken = serving.engine.overheads
+    talking = taken.communication if serving.plan.devices == 1 else taken.communication_of_ranks
+    named = (
+        ("CUDA context", taken.context),
+        ("communication", talking or taken.communication),
+        ("CUDA graphs", taken.graphs),
+    )
+    return [(name, size, *_range(size)) for name, size in named if size is not None]
+
+
+def _range(size: Capacity) -> tuple[int | None, int | None]:
+    low = Capacity(value=size.low, source=size.source).bytes if size.low else None
+    high = Capacity(value=size.high, source=size.source).bytes if size.high else None
+    return low, high
+
+
+def _lines(serving: Serving) -> list[Line]:
+    state, plan, scheduler = serving.state, serving.plan, serving.scheduler
+    budgets, each = serving.budgets, serving.plan.stage_devices
+    totals = [
+        budget.weight_bytes + budget.activation_bytes + budget.overhead_bytes + size
+        for budget, size in zip(budgets, state.rank_bytes, strict=True)
+    ]
+
+    def line(id_: str, label: str, value: Any, unit: str, basis: Basis, note: str = "", **rest: Any) -> Line:
+        return Line(id=id_, label=label, value=value, unit=unit, basis=basis, note=note, **rest)
+
+    taken = overheads(serving)
+    least = plan.devices * sum(size.bytes if low is None else low for _, size, low, _ in taken)
+    most = plan.devices * sum(size.bytes if high is None else high for _, size, _, high in taken)
+    request = f"one request of {scheduler.context:,} tokens"
+    weights = each * sum(budget.weight_bytes for budget in budgets)
+    activations = each * sum(budget.activation_bytes for budget in budgets)
+    reserved = each * sum(state.rank_bytes)
+    lines = [
+        line("memory.weights_bytes", "weights, all GPUs", weights, "bytes", "exact", serving.precision),
+        line(
+            "memory.state_bytes",
+            "state set aside, all GPUs",
+            reserved,
+            "bytes",
+            "estimate",
+            _set_aside(serving),
+        ),
+        line(
+            "memory.activation_bytes",
+            "activation peak, all GPUs",
+            activations,
+            "bytes",
+            "estimate",
+            f"a step of {scheduler.batched_tokens:,} tokens, {scheduler.sequences:,} sequences",
+        ),
+        line(
+            "memory.overhead_bytes",
+            "runtime, all GPUs",
+            each * sum(budget.overhead_bytes for budget in budgets),
+            "bytes",
+            "assumed",
+            "; ".join(f"{name}: {size.source}" for name, size, *_ in taken),
+            low=least,
+            high=most,
+        ),
+        line("memory.total_bytes", "all of it, all GPUs", each * sum(totals), "bytes", "estimate"),
+        line("memory.rank_max_bytes", "fullest GPU", max(totals), "bytes", "estimate"),
+        line(
+            "serve.available_bytes",
+            "left for state, per GPU",
+            serving.tightest.available_bytes,
+            "bytes",
+            "estimate",
+            f"stage {serving.tightest.stage + 1} of {len(budgets)}" if len(budgets) > 1 else "",
+        ),
+        line("serve.cache_tokens", "tokens of cache", serving.tokens, "tokens", "estimate"),
+        line("serve.concurrency", "requests at once", serving.concurrency, "sequences", "estimate", request),
+        line(
+            "serve.request_logical_bytes", "state, logical", serving.logical_bytes, "bytes", "exact", request
+        ),
+        line(
+            "serve.request_reserved_bytes",
+            "state, reserved",
+            state.request_bytes,
+            "bytes",
+            "convention",
+            f"{request}, all GPUs of a copy; {rule_words(serving)}",
+        ),
+        line(
+            "serve.request_naive_bytes",
+            "state, naive",
+            serving.naive_bytes,
+            "bytes",
+            "convention",
+            "2 x hidden size x layers x context: what other tools print",
+        ),
+        line("fit.fits", "fits", state.fits, "boolean", "estimate", serving.fleet.describe()),
+        line(
+            "fit.max_context",
+            "longest context",
+            bounded(state.max_context or None, LONGEST),
+            "tokens",
+            "estimate",
+        ),
+        line(
+            "fit.max_sequences",
+            "most requests at once",
+            bounded(state.max_sequences * plan.data or None, MOST_SEQUENCES),
+            "sequences",
+            "estimate",
+            f"of {scheduler.context:,} tokens",
+        ),
+        line("fit.gpus", "devices", serving.fleet.count, "devices", "exact", "as asked"),
+    ]
+    return [entry for entry in lines if entry.id != "serve.request_naive_bytes" or entry.value is not None]
+
+
+def rule_words(serving: Serving) -> str:
+    """The engine's rule of reservation, in words."""
+    rule, pool = serving.engine.reservation, serving.state.pool
+    return rule.words.format(
+        block=pool.block_tokens if pool is not None else "",
+        padding=rule.cell_padding.value if rule.cell_padding is not None else "",
+    )
+
+
+def _set_aside(serving: Serving) -> str:
+    if serving.state.blocks is not None:
+        return f"{serving.state.blocks:,} blocks on each GPU: all that is left"
+    if serving.engine.reservation.rule == "cells":
+        return f"{serving.scheduler.sequences:,} x {serving.scheduler.context:,} tokens"
+    return f"the requests of {serving.scheduler.context:,} tokens that fit at once"

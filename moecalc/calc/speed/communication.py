@@ -1,0 +1,156 @@
+"""What the ranks of a plan send each other in a decode step: bytes, and seconds at the link. Beside the ceiling.
+
+All-reduce: a ring sends 2 (n - 1) / n of the vector per rank, the least there is without reduction in the switch
+(Patarasuk and Yuan 2009, doi 10.1016/j.jpdc.2008.09.002). Tensor parallelism needs one behind each mixer and one behind
+each feed-forward (Shoeybi et al. 2019, arXiv 1909.08053, section 3), and one behind a split embedding. All-to-all: each
+token goes once to every other rank that has one of its experts and comes back (Lepikhin et al. 2020, arXiv 2006.16668,
+section 3.2); with k experts drawn uniformly over n ranks those are (n - 1) (1 - (1 - 1/n)^k). A pipeline sends the
+residual stream over each boundary, cut among the tensor ranks (Narayanan et al. 2021, arXiv 2104.04473, section 4.1).
+Activations are taken as 16-bit. Latencies, the gather of logits and a slower network between machines only add.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from moecalc.calc.speed.roofline import Roofline
+from moecalc.ir.numeric import Number
+from moecalc.ir.roles import Component, Role
+from moecalc.ir.rows import Access, Ledger, Weight
+
+ACTIVATION_BYTES = 2
+
+MIXERS = frozenset({"attention", "recurrent"})
+FEED_FORWARDS = frozenset({"ffn", "routed", "shared"})
+
+MACHINE = 8
+"""Devices that one machine's links join; beyond it a network does, which the catalogue of devices does not know."""
+
+
+class Transfer(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of exchange in a step."""
+
+    name: str
+    """all-reduce, all-to-all or pipeline send."""
+    ranks: int
+    """That take part together."""
+    times: float
+    """How often in a step."""
+    sent_bytes: Number
+    """By one rank, all of them together."""
+
+
+class Communication(msgspec.Struct, frozen=True, kw_only=True):
+    """All exchanges of a step, and the link they go over."""
+
+    transfers: tuple[Transfer, ...]
+    link: int | None
+    """Bytes per second that the slowest of the devices can send; None where unknown."""
+    crosses_machines: bool
+    """Whether more devices take part than one machine's links join."""
+
+    @property
+    def sent_bytes(self) -> Number:
+        """By one rank in a step."""
+        return sum(transfer.sent_bytes for transfer in self.transfers)
+
+    @property
+    def seconds(self) -> float | None:
+        """At the link; None where its speed is not known, 0 where nothing is sent."""
+        if not self.transfers:
+            return 0.0
+        return None if self.link is None else float(self.sent_bytes / self.link)
+
+
+def decode_communication(roofline: Roofline, batch: int) -> Communication:
+    """What one decode step of that batch sends."""
+    links = [machine.link for machine in roofline.machines]
+    known = [link for link in links if link is not None]
+    return Communication(
+        transfers=tuple(t for t in _transfers(roofline, batch) if t.ranks > 1 and t.times),
+        link=min(known) if len(known) == len(links) else None,
+        crosses_machines=roofline.plan.devices > MACHINE,
+    )
+
+
+def all_reduce_bytes(ranks: int, vector_bytes: Number) -> Number:
+    """Bytes that each rank of a ring sends to sum a vector over all."""
+    return 2 * (ranks - 1) * vector_bytes / ranks
+
+
+def other_ranks(ranks: int, calls: float) -> float:
+    """Expected ranks beside a token's own that have one of its `calls` experts, drawn uniformly."""
+    return float((ranks - 1) * (1 - (1 - 1 / ranks) ** calls))
+
+
+def _transfers(roofline: Roofline, batch: int) -> Iterable[Transfer]:
+    plan, ledger = roofline.plan, roofline.sharded.ledger
+    token = hidden_size(ledger) * ACTIVATION_BYTES
+    own = plan.sequences(batch)
+    mixers, dense, routed = _sublayers(ledger)
+    to_others = plan.expert > 1 and plan.replicas > 1
+    reduced: dict[int, list[Number]] = {}
+
+    def reduce(ranks: int, times: float, tokens: Number) -> None:
+        sums = reduced.setdefault(ranks, [0, 0])
+        sums[0] += times
+        sums[1] += times * all_reduce_bytes(ranks, tokens * token)
+
+    reduce(plan.attention_ranks, mixers, own)
+    # What the copies of attention inside a tensor-parallel group have, all its ranks work on.
+    reduce(plan.tensor, dense + 1, own * plan.attention_data)
+    if not to_others:
+        reduce(plan.tensor, routed, own * plan.attention_data)
+    for ranks, (times, sent) in reduced.items():
+        yield Transfer(name="all-reduce", ranks=ranks, times=times, sent_bytes=sent)
+    if to_others:
+        reached = other_ranks(plan.expert, _calls(ledger))
+        there_and_back = 2 * own / plan.attention_ranks * reached * token
+        yield Transfer(
+            name="all-to-all", ranks=plan.expert, times=2 * routed, sent_bytes=routed * there_and_back
+        )
+    boundaries = plan.pipeline - 1
+    yield Transfer(
+        name="pipeline send",
+        ranks=plan.pipeline,
+        times=boundaries,
+        sent_bytes=boundaries * own * token / plan.attention_ranks,
+    )
+
+
+def hidden_size(ledger: Ledger) -> int:
+    """The width of the residual stream: what the first matrix of a mixer or feed-forward takes in."""
+    for weight in ledger.weights:
+        for axis in weight.shape:
+            for dim in axis.dims:
+                if dim.name == "hidden_size" and weight.component is Component.LANGUAGE:
+                    return int(dim.size)
+    raise AssertionError("no row of the language model has a hidden size")
+
+
+def _sublayers(ledger: Ledger) -> tuple[float, float, float]:
+    """How often a step runs a mixer, a dense feed-forward and a routed one."""
+    runs: dict[tuple[bool, int], tuple[float, bool]] = {}
+    for weight in ledger.weights:
+        group = weight.role.group
+        if not _is_matrix(weight) or group not in MIXERS | FEED_FORWARDS:
+            continue
+        each = weight.layers * weight.applications / len(weight.indices)
+        for index in weight.indices:
+            key = group in MIXERS, index
+            times, routed = runs.get(key, (0.0, False))
+            runs[key] = max(times, float(each)), routed or weight.pool is not None
+    mixers = sum(times for (mixes, _), (times, _) in runs.items() if mixes)
+    dense = sum(times for (mixes, _), (times, routed) in runs.items() if not mixes and not routed)
+    experts = sum(times for (mixes, _), (times, routed) in runs.items() if not mixes and routed)
+    return mixers, dense, experts
+
+
+def _is_matrix(weight: Weight) -> bool:
+    language = weight.component is Component.LANGUAGE and weight.role is not Role.ROUTER
+    return language and weight.access is Access.MATMUL and len(weight.shape) > 1 and bool(weight.indices)
+
+
+def _calls(ledger: Ledger) -> float:
+    """Experts that a token calls, the most of any pool."""
+    return float(max(weight.pool.calls for weight in ledger.weights if weight.pool is not None))

@@ -1,0 +1,276 @@
+"""What good engines reach, with the error it showed on published measurements; or why nothing is expected.
+
+A step is a sum of terms, each a time that physics or an engine adds: bytes over bandwidth, a latency for each
+operation, arithmetic over a peak, prompts that are read in between. What each is multiplied by was fitted on published
+measurements (`specs.expectations`, `docs/accuracy.md`). The interval is not a bound: it holds from the 10th to the 90th
+percentile of measured over predicted, of the measurements of the same regime and class of hardware, each predicted by
+fits that had not seen its model, or its device; where a regime has too few of them on a class of hardware, the wider
+of that of the regime and that of the class. Terms are evaluated over ints and arrays alike.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from moecalc.calc.deploy.sharding import layer_count
+from moecalc.calc.speed.roofline import Roofline
+from moecalc.calc.speed.traffic import SHARED, Routing
+from moecalc.ir.numeric import Number, maximum
+from moecalc.ir.roles import Component
+from moecalc.ir.step import Choices, Form, Logits, Pairs
+from moecalc.specs.expectations import (
+    HARDWARE,
+    LEAST_DEVICES,
+    LEAST_ROWS,
+    Coefficient,
+    EngineClass,
+    Fit,
+    Hardware,
+    Judged,
+    Phase,
+    Spans,
+    Term,
+    class_of,
+    fit,
+    hardware_of,
+    known,
+)
+
+_DECODE = Choices(Pairs.CAUSAL, Logits.LAST, frozenset({Form.ABSORBED, Form.STEP}))
+_PREFILL = Choices(Pairs.CAUSAL, Logits.LAST, frozenset({Form.NAIVE, Form.CHUNK}))
+
+
+class Expected(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds that a step is expected to take, and how far such expectations were off."""
+
+    seconds: float
+    low_seconds: float
+    """10% of the left-out measurements were faster, relative to what was expected of them."""
+    high_seconds: float
+    """10% of them were slower."""
+    regime: str
+    engine_class: str
+    rows: int
+    """Measurements of the regime on this class of hardware."""
+    devices: int
+    """Groups of devices among them."""
+    median_error: float
+    p90_error: float
+    words: str
+
+
+class NoExpectation(msgspec.Struct, frozen=True):
+    """Why nothing is expected."""
+
+    reason: str
+
+
+def expect_decode(
+    roofline: Roofline,
+    batch: int,
+    context: int,
+    *,
+    engine: str = "generic",
+    served: bool = False,
+    prompt: int | None = None,
+    output: int | None = None,
+) -> Expected | NoExpectation:
+    """Seconds of one decode step of `batch` sequences with `context` keys each.
+
+    `served` means continuous batching: prompts of `prompt` tokens are read between the steps, one for every `output`
+    tokens of a sequence. Where they are not given, a sequence has as many output as prompt tokens.
+    """
+    plan, class_ = roofline.plan, class_of(engine)
+    if plan.pipeline > 1 and (batch > 1 or served or plan.stage_devices > 1):
+        return NoExpectation("of a pipeline only one sequence over single devices was measured")
+    if served:
+        regime = "served"
+    elif batch > 1:
+        regime = "decode-static-batch"
+    elif plan.pipeline > 1:
+        regime = "decode-b1-layer-split"
+    else:
+        regime = "decode-b1-tp" if plan.devices > 1 else "decode-b1-single"
+    if class_ == "any" and regime != "decode-b1-single":
+        class_ = "llama.cpp" if regime == "decode-b1-layer-split" else "serving"
+    found = _fitted(roofline, "decode", regime, class_, batch, context)
+    if isinstance(found, NoExpectation):
+        return found
+    routing = Routing(found.fit.overlap)
+    # Of a sequence decoded halfway, a context is its prompt and half of its output.
+    half = -(-2 * context // 3)
+    lengths = (prompt or half, output or half) if served else None
+    least = roofline.decode(batch, context, SHARED).seconds
+    return _expected(found, decode_terms(roofline, batch, context, routing, lengths), least)
+
+
+def expect_prefill(
+    roofline: Roofline, prompt: int, batch: int = 1, past: int = 0, *, engine: str = "generic"
+) -> Expected | NoExpectation:
+    """Seconds to read `batch` prompts behind `past` cached tokens each, nothing else running."""
+    class_ = class_of(engine)
+    class_ = "serving" if class_ == "any" else class_
+    if roofline.plan.pipeline > 1:
+        return NoExpectation("how chunks of a prompt overlap in a pipeline of layers is not modelled")
+    regime = "prefill-b1" if batch == 1 else "prefill-static-batch"
+    found = _fitted(roofline, "prefill", regime, class_, batch, prompt)
+    if isinstance(found, NoExpectation):
+        return found
+    least = roofline.prefill(prompt, batch, past, SHARED).seconds
+    terms = prefill_terms(roofline, prompt, batch, past, Routing(found.fit.overlap))
+    return _expected(found, terms, least)
+
+
+def decode_terms(
+    roofline: Roofline,
+    batch: Number,
+    context: Number,
+    routing: Routing,
+    served: tuple[Number, Number] | None = None,
+) -> dict[Term, Number]:
+    """The terms of a decode step, without `arithmetic` where the device has no published fp32 peak.
+
+    `served` are the tokens of prompt and output of a request under continuous batching.
+    """
+    plan, bandwidth = roofline.plan, roofline.machines[0].bandwidth
+    step = roofline.decode(batch, context, routing)
+    between: dict[Term, Number] = {"prompts": 0, "sequences": 0, "scheduling": 0}
+    if served is not None:
+        prompt, output = served
+        # Of every copy of attention one prompt: what each device of the plan has to do for it.
+        prompts = roofline.prefill(prompt, plan.replicas, 0, routing).compute_seconds
+        own = batch / plan.replicas
+        between = {"prompts": prompts * own / output, "sequences": own, "scheduling": 1}
+    return {
+        "weights": step.weight_bytes / bandwidth,
+        "state": step.state_bytes / bandwidth,
+        "compute": step.compute_seconds,
+        **between,
+        **_latencies(roofline, _DECODE),
+        **_arithmetic(roofline, step.flops),
+    }
+
+
+def prefill_terms(
+    roofline: Roofline, prompt: Number, batch: Number, past: Number, routing: Routing
+) -> dict[Term, Number]:
+    """The terms of reading prompts, without `arithmetic` where the device has no published fp32 peak."""
+    bandwidth = roofline.machines[0].bandwidth
+    step = roofline.prefill(prompt, batch, past, routing)
+    return {
+        "weights": step.weight_bytes / bandwidth,
+        "state": step.state_bytes / bandwidth,
+        "compute": step.compute_seconds,
+        **_latencies(roofline, _PREFILL),
+        **_arithmetic(roofline, step.flops),
+    }
+
+
+def seconds_of(coefficients: Iterable[Coefficient], hardware: Hardware, terms: dict[Term, Number]) -> Number:
+    """The sum of the terms, each by its coefficient. Raises KeyError for a term that could not be evaluated."""
+    return sum(entry.value * terms[entry.term] for entry in coefficients if entry.holds_on(hardware))
+
+
+def _latencies(roofline: Roofline, choices: Choices) -> dict[Term, Number]:
+    """Layers, and operations of one step in the form that engines run: roughly the kernels that it launches."""
+    plan, ledger = roofline.plan, roofline.sharded.ledger
+    operations = sum(
+        op.layers * op.applications
+        for op in ledger.ops
+        if op.component is Component.LANGUAGE and op.counts_under(choices)
+    )
+    return {
+        "layers": layer_count(ledger),
+        "operations": operations,
+        "exchanges": operations if plan.tensor > 1 or plan.expert > 1 else 0,
+        "dispatches": operations if plan.expert > 1 else 0,
+    }
+
+
+def _arithmetic(roofline: Roofline, flops: Number) -> dict[Term, Number]:
+    each = flops / roofline.plan.stage_devices
+    device = known(roofline.machines[0].name)
+    peak = device.peak("fp32") if device else None
+    terms: dict[Term, Number] = {"streams": each / roofline.machines[0].bandwidth}
+    return {**terms, "arithmetic": each / peak.per_second} if peak else terms
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """A fit that may be used, and what stands behind it there."""
+
+    fit: Fit
+    regime: str
+    hardware: Hardware
+    behind: Judged
+    low: float
+    high: float
+
+
+def _fitted(
+    roofline: Roofline, phase: Phase, regime: str, class_: EngineClass, batch: Number, tokens: Number
+) -> _Found | NoExpectation:
+    """The fit for that, or why there is none."""
+    device = known(roofline.machines[0].name)
+    hardware = hardware_of(device) if device else None
+    if device is None or hardware is None or len(roofline.machines) > 1:
+        name = " beside ".join(machine.name for machine in roofline.machines)
+        return NoExpectation(f"no published measurement on devices like `{name}`")
+    chosen = fit(phase, class_)
+    spans = chosen.regimes.get(regime) if chosen else None
+    if chosen is None or spans is None or not spans.judged.is_enough:
+        return NoExpectation(_too_few(spans.judged if spans else None, regime, class_))
+    own, on_hardware = spans.hardware.get(hardware), chosen.hardware.get(hardware)
+    if own is None or on_hardware is None or not on_hardware.is_enough:
+        return NoExpectation(_too_few(own and on_hardware, regime, class_, hardware))
+    outside = _outside(regime, spans, batch, tokens, roofline.plan.devices)
+    needs_peak = any(entry.term == "arithmetic" for entry in chosen.coefficients)
+    if outside is None and needs_peak and device.peak("fp32") is None:
+        outside = f"`{device.name}` has no published fp32 peak, which the fit needs"
+    if outside is not None:
+        return NoExpectation(outside)
+    wide = (own,) if own.is_enough else (spans.judged, on_hardware)
+    low, high = min(of.low for of in wide), max(of.high for of in wide)
+    return _Found(chosen, regime, hardware, wide[0], low, high)
+
+
+def _outside(regime: str, spans: Spans, batch: Number, tokens: Number, devices: int) -> str | None:
+    """What is far from all that was measured in a regime; None where nothing is. Arrays are not looked at."""
+    for what, value, measured in (("batch", batch, spans.batch), ("tokens", tokens, spans.tokens)):
+        if isinstance(value, int) and not measured.is_near(value):
+            return f"{what} {value:,} is far from what was measured in `{regime}` ({measured})"
+    if not spans.devices.low <= devices <= spans.devices.high:
+        return f"{devices} devices together were not measured in `{regime}` ({spans.devices})"
+    return None
+
+
+def _too_few(
+    judged: Judged | None, regime: str, class_: EngineClass, hardware: Hardware | None = None
+) -> str:
+    rows, devices = (judged.rows, len(judged.devices)) if judged else (0, 0)
+    whose = {"any": "", "llama.cpp": " of llama.cpp", "serving": " of serving engines"}[class_]
+    where = f" on {HARDWARE[hardware]}" if hardware else ""
+    return (
+        f"{rows} published measurements{whose} in `{regime}`{where}, of {devices} devices; an expectation needs "
+        f"{LEAST_ROWS} of {LEAST_DEVICES}"
+    )
+
+
+def _expected(found: _Found, terms: dict[Term, Number], least: Number) -> Expected:
+    """Never faster than the ceiling that holds whatever the routing."""
+    seconds = seconds_of(found.fit.coefficients, found.hardware, terms)
+    behind = found.behind
+    return Expected(
+        seconds=maximum(seconds, least),
+        low_seconds=maximum(seconds * found.low, least),
+        high_seconds=maximum(seconds * found.high, least),
+        regime=found.regime,
+        engine_class=found.fit.engine_class,
+        rows=behind.rows,
+        devices=len(behind.devices),
+        median_error=behind.median_error,
+        p90_error=behind.p90_error,
+        words=(
+            f"fitted on published measurements; of {behind.rows} in `{found.regime}` on {len(behind.devices)} devices, "
+            f"each left out in turn, half were within {behind.median_error:.0%}, 8 in 10 inside the interval"
+        ),
+    )

@@ -1,0 +1,176 @@
+"""Part of a model in the host's RAM: the ceiling of decoding and of reading prompts under an offload placement.
+
+Layers run one after another, on a GPU or on the CPU, so a token's times in all parts add up: what each GPU reads over
+its bandwidth, what lies in RAM over that of the RAM. Several sequences, or the chunks of a prompt, can follow each
+other through the parts. The CPU's arithmetic is not known, so bandwidth alone bounds its part: a prompt reads what lies
+there once at least, be it multiplied by the CPU or sent to a GPU first. That no program beats this does not say how
+near one comes.
+"""
+
+from fractions import Fraction
+
+import msgspec
+
+from moecalc.calc.deploy.offload import Demand, Holds, Layers, Offload
+from moecalc.calc.speed.roofline import Roofline, StepTime, Work
+from moecalc.calc.speed.traffic import SHARED, UNIFORM, Routing
+from moecalc.errors import UndeterminedError
+from moecalc.ir.numeric import Number
+from moecalc.ir.step import Step
+from moecalc.specs.fleet import Host
+from moecalc.specs.measurements import measurements
+
+REGIME = "decode-b1-hybrid"
+
+
+def published_spread() -> str:
+    """How many measurements of experts in RAM are published, and how far those of one model on one machine differ."""
+    rows = [row for row in measurements() if row.regime == REGIME]
+    by_machine: dict[tuple[str, str, str | None], list[float]] = {}
+    for row in rows:
+        by_machine.setdefault((row.model, row.device, row.host), []).append(row.value)
+    widest = max(by_machine.values(), key=lambda values: max(values) / min(values))
+    return (
+        f"{len(rows)} published measurements of experts in RAM stand on {len(by_machine)} machines, and on one of them "
+        f"formats and settings alone move decoding from {min(widest):g} to {max(widest):g} tokens/s"
+    )
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """What one GPU, or the RAM, contributes to a decode step."""
+
+    name: str
+    bytes: float
+    seconds: float
+
+
+class Hybrid(msgspec.Struct, frozen=True, kw_only=True):
+    """The ceiling of an offload placement."""
+
+    offload: Offload
+    parts: tuple[Part, ...]
+    """Of a decode step, under the routing assumption: the GPUs in order, then the RAM."""
+    decode: StepTime
+    unconditional: StepTime
+    prefill: StepTime
+    host_link_seconds: float | None
+    """To send what lies in RAM to a GPU once; None where the link to the host is not known."""
+
+    @property
+    def bound(self) -> str:
+        """What binds decoding: the slowest part's memory."""
+        return f"memory of {max(self.parts, key=lambda part: part.seconds).name}"
+
+
+class Placement(msgspec.Struct, frozen=True, dict=True, kw_only=True):
+    """A model placed on GPUs and in RAM. `roofline` is that of all its layers on the same GPUs."""
+
+    roofline: Roofline
+    layers: Layers
+    demand: Demand
+    offload: Offload
+    ram_bandwidth: int
+
+    def parts(self, tokens: int, routing: Routing, states: int) -> tuple[Part, ...]:
+        """What a step of that many tokens reads where, with the state of that many sequences."""
+        share = self.roofline.traffics[0].touched_share(tokens, routing)
+        touched = 1 if share is None else share
+        state = Fraction(states, self.demand.sequences) * self._state_read
+
+        def of(name: str, holds: Holds, bandwidth: int, looked_up: Number = 0) -> Part:
+            size = float(holds.rest - looked_up) + float(touched * holds.experts) + float(state * holds.state)
+            return Part(name=name, bytes=size, seconds=size / bandwidth)
+
+        several = len(self.offload.gpus) > 1
+        gpus = [
+            of(f"GPU {index}" if several else "the GPU", holds, self.roofline.machine(index).bandwidth)
+            for index, holds in enumerate(self.offload.gpus)
+        ]
+        return (*gpus, of("the RAM", self.offload.ram, self.ram_bandwidth, self.layers.embedding_bytes))
+
+    def decode(self, batch: int, context: int, routing: Routing = UNIFORM) -> StepTime:
+        """A token for each sequence: all of them in one step, or dealt out to the parts in turn."""
+        whole = self.parts(batch, routing, batch)
+        turns = min(batch, len(whole))
+        own = -(-batch // turns)
+        part = [part.seconds for part in self.parts(own, routing, own)]
+        in_turn = max(sum(part), turns * max(part))
+        seconds = min(sum(part.seconds for part in whole), in_turn)
+        return self._step(whole, seconds, 0.0, batch * self._flops(Work(Step.decode(context))))
+
+    def prefill(self, prompt: int, routing: Routing = UNIFORM) -> StepTime:
+        """One prompt, its chunks in turn: no faster than its slowest part, nor than a GPU multiplies its layers."""
+        parts = self.parts(prompt, routing, 0)
+        work = Work(Step(prompt))
+        compute = max(
+            self._always_seconds(work, index) * holds.layers / self.offload.layers
+            for index, holds in enumerate(self.offload.gpus)
+        )
+        return self._step(parts, max(compute, *(part.seconds for part in parts)), compute, self._flops(work))
+
+    def _step(self, parts: tuple[Part, ...], seconds: float, compute: float, flops: Number) -> StepTime:
+        return StepTime(
+            seconds=seconds,
+            memory_seconds=sum(part.seconds for part in parts),
+            compute_seconds=compute,
+            weight_bytes=sum(part.bytes for part in parts),
+            state_bytes=0,
+            flops=flops,
+        )
+
+    def _flops(self, work: Work) -> Number:
+        step, choices = work.step, work.choices(self.roofline.form(work, 0))
+        return sum(op.flops(step, choices) for ops in self.roofline.ops.values() for op in ops)
+
+    def _always_seconds(self, work: Work, stage: int) -> float:
+        """Of all layers on one GPU, all FLOPs but those of routed experts."""
+        machine, choices = self.roofline.machine(stage), work.choices(self.roofline.form(work, stage))
+        return float(
+            sum(
+                machine.seconds(op.flops(work.step, choices), format_)
+                for format_, ops in self.roofline.ops.items()
+                for op in ops
+                if op.pool is None
+            )
+        )
+
+    @property
+    def _state_read(self) -> Fraction:
+        """What a decode step reads of the state that is stored: less than all where attention is sparse."""
+        context, sharded = self.demand.context, self.roofline.sharded
+        stages = range(self.roofline.plan.pipeline)
+        stored = sum(sharded.state_bytes(stage, context, self.roofline.kv_dtype) for stage in stages)
+        read = sum(reads.state_bytes(context) for reads in self.roofline.traffics)
+        return Fraction(read) / Fraction(stored) if stored else Fraction(0)
+
+
+def hybrid(
+    placement: Placement,
+    host_link: int | None,
+    *,
+    batch: int,
+    context: int,
+    prompt: int,
+    routing: Routing = UNIFORM,
+) -> Hybrid:
+    """The ceilings of a placement; `host_link` is what a GPU receives from the host per second."""
+    ram = placement.offload.ram
+    moved = float(ram.experts + ram.rest - placement.layers.embedding_bytes)
+    return Hybrid(
+        offload=placement.offload,
+        parts=placement.parts(batch, routing, batch),
+        decode=placement.decode(batch, context, routing),
+        unconditional=placement.decode(batch, context, SHARED),
+        prefill=placement.prefill(prompt, routing),
+        host_link_seconds=moved / host_link if host_link else None,
+    )
+
+
+def ram_bandwidth(host: Host) -> int:
+    """Bytes per second of the host's memory. Raises UndeterminedError where nobody said."""
+    if host.bandwidth is None:
+        raise UndeterminedError(
+            "part of the model lies in RAM, and the bandwidth of the RAM is not given",
+            hint="add `--ram-bandwidth 80GB/s`",
+        )
+    return host.bandwidth.bytes_per_second

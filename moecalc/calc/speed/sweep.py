@@ -1,0 +1,215 @@
+"""Many plans, batches and contexts at once: the frontier of speed per user and per device, and limits kept cheapest.
+
+Over many points the rows are evaluated once on numpy arrays, by the same functions that serve one point; where numpy
+is not installed, or the points are few, one by one.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from moecalc.calc.speed.expectation import Expected, NoExpectation
+from moecalc.calc.speed.roofline import Roofline, StepTime
+from moecalc.calc.speed.slo import Slo
+from moecalc.calc.speed.traffic import UNIFORM, Routing
+from moecalc.specs.plan import Plan
+
+FEW = 64
+"""Stages times points up to which importing numpy would take longer than evaluating them."""
+
+SECONDS_PER_HOUR = 3600
+
+
+class Grid(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds of decode steps by batch and context: `seconds[i][j]` is at `batches[i]` and `contexts[j]`."""
+
+    batches: tuple[int, ...]
+    contexts: tuple[int, ...]
+    seconds: list[list[float]]
+    memory_seconds: list[list[float]]
+    compute_seconds: list[list[float]]
+
+
+def decode_grid(
+    roofline: Roofline, batches: Sequence[int], contexts: Sequence[int], routing: Routing = UNIFORM
+) -> Grid:
+    """A decode step at every batch and context, at the ceiling."""
+    many = len(batches) * len(contexts) * roofline.plan.pipeline > FEW
+    numpy = _numpy() if many else None
+    if numpy is None:
+        steps = [[roofline.decode(b, c, routing) for c in contexts] for b in batches]
+
+        def column(name: str) -> list[list[float]]:
+            return [[float(getattr(step, name)) for step in row] for row in steps]
+
+    else:
+        batch = numpy.array(batches, dtype=numpy.int64)[:, None]
+        context = numpy.array(contexts, dtype=numpy.int64)[None, :]
+        whole: StepTime = roofline.decode(batch, context, routing)
+        shape = len(batches), len(contexts)
+
+        def column(name: str) -> list[list[float]]:
+            values = numpy.broadcast_to(numpy.asarray(getattr(whole, name), dtype=float), shape)
+            return values.tolist()  # type: ignore[no-any-return]
+
+    return Grid(
+        batches=tuple(batches),
+        contexts=tuple(contexts),
+        seconds=column("seconds"),
+        memory_seconds=column("memory_seconds"),
+        compute_seconds=column("compute_seconds"),
+    )
+
+
+def _numpy() -> Any:
+    try:
+        import numpy as np
+    except ImportError:
+        return None
+    return np
+
+
+class Deployed(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan on devices that holds the model."""
+
+    fleet: str
+    kind: str
+    """The devices without their number."""
+    devices: int
+    plan: Plan
+    max_sequences: int
+    roofline: Roofline
+    ttft_seconds: float | None
+    """At the ceiling; None where no peak is published."""
+    usd_per_hour: float | None
+    """Of all devices together."""
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """One batch on one deployment: decoding at the ceiling, and what is expected where something is."""
+
+    on: Deployed
+    batch: int
+    context: int
+    seconds: float
+    """Of a decode step."""
+    bound: str
+    expected: Expected | NoExpectation | None = None
+    """None: not asked for."""
+    expected_ttft: Expected | NoExpectation | None = None
+
+    @property
+    def per_user(self) -> float:
+        """Tokens per second of one sequence at the ceiling."""
+        return 1 / self.seconds
+
+    @property
+    def per_device(self) -> float:
+        """Tokens per second for each device at the ceiling."""
+        return self.batch / self.seconds / self.on.devices
+
+    @property
+    def usd_per_million(self) -> float | None:
+        """Of decoding a million tokens at the ceiling, at list prices and devices never idle."""
+        return self.cost(self.seconds)
+
+    def cost(self, seconds: float) -> float | None:
+        """Dollars per million tokens where a step takes that long; None without a price."""
+        if self.on.usd_per_hour is None:
+            return None
+        return self.on.usd_per_hour / SECONDS_PER_HOUR * seconds / self.batch * 1e6
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """The cheapest point that keeps the limits, or the one that misses them by least."""
+
+    point: Point
+    expected: bool
+    """Whether it was judged by what is expected; else by the ceiling, which no engine beats."""
+    misses: dict[str, float]
+    """How many times over its limit each figure is; empty where all are kept."""
+    considered: int
+    """Points that could be judged so."""
+
+
+class Sweep(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found over devices, plans and batches."""
+
+    model: str
+    source: str
+    quant: str
+    precision: str
+    kv_dtype: str
+    context: int
+    prompt: int
+    routing: Routing
+    is_routed: bool
+    points: tuple[Point, ...]
+    frontier: tuple[Point, ...]
+    slo: Slo | None
+    at_ceiling: Choice | None
+    """Under `slo`."""
+    as_expected: Choice | None
+    """The same among the points for which something is expected; None where there is none."""
+    prices: tuple[str, ...]
+    """Whose prices these are, and of when."""
+    notes: tuple[str, ...] = ()
+    defaults: dict[str, Any] = {}
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def meets(self) -> bool:
+        """Whether anything keeps the limits: as expected where that is known, else at the ceiling."""
+        chosen = self.as_expected or self.at_ceiling
+        if self.slo is None:
+            return bool(self.points)
+        return chosen is not None and not chosen.misses
+
+
+def frontier(points: Iterable[Point]) -> tuple[Point, ...]:
+    """The points that no other of the same kind of device beats both per user and per device; fastest user first."""
+    kinds: dict[str, list[Point]] = {}
+    for point in points:
+        kinds.setdefault(point.on.kind, []).append(point)
+    kept = []
+    for of_kind in kinds.values():
+        most = 0.0
+        for point in sorted(of_kind, key=lambda p: (-p.per_user, -p.per_device)):
+            if point.per_device > most:
+                kept.append(point)
+                most = point.per_device
+    return tuple(sorted(kept, key=lambda point: (point.on.kind, -point.per_user)))
+
+
+def choose(points: Sequence[Point], slo: Slo, expected: bool) -> Choice | None:
+    """The cheapest point that keeps the limits, else the nearest; None where no point can be judged so.
+
+    Cheapest: dollars per token where every device has a price, else device-seconds per token.
+    """
+    judged = []
+    for point in points:
+        if expected:
+            decode, first = point.expected, point.expected_ttft
+            if not isinstance(decode, Expected) or (
+                slo.ttft_seconds is not None and not isinstance(first, Expected)
+            ):
+                continue
+            ttft = first.seconds if isinstance(first, Expected) else None
+            judged.append((point, decode.seconds, slo.misses(ttft, decode.seconds)))
+        else:
+            judged.append((point, point.seconds, slo.misses(point.on.ttft_seconds, point.seconds)))
+    if not judged:
+        return None
+    keeping = [entry for entry in judged if not entry[2]]
+    if keeping:
+        priced = all(entry[0].on.usd_per_hour is not None for entry in keeping)
+
+        def cost(entry: tuple[Point, float, dict[str, float]]) -> float:
+            point, seconds, _ = entry
+            return (point.cost(seconds) or 0.0) if priced else seconds * point.on.devices / point.batch
+
+        best = min(keeping, key=cost)
+    else:
+        best = min(judged, key=lambda entry: max(entry[2].values()))
+    return Choice(point=best[0], expected=expected, misses=best[2], considered=len(judged))

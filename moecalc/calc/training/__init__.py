@@ -1,0 +1,1 @@
+"""Training: FLOPs, memory per rank, and time."""
