@@ -5,14 +5,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from moecalc.api import Comparison, Model, StatedModel, compare, load
+    from moecalc.api.checking import check
+    from moecalc.api.claiming import claim
+    from moecalc.api.differing import diff
 
-__all__ = ["Comparison", "Model", "StatedModel", "compare", "load"]
+__all__ = ["Comparison", "Model", "StatedModel", "check", "claim", "compare", "diff", "load"]
+
+_MODULES = {
+    "check": "moecalc.api.checking",
+    "claim": "moecalc.api.claiming",
+    "diff": "moecalc.api.differing",
+}
+"""Where names stand that `moecalc.api` does not import: what they need is slow to load."""
 
 
 def __getattr__(name: str) -> Any:
     # Loaded on first use: the command line imports this package before it knows what it needs.
     if name in __all__:
-        return getattr(import_module("moecalc.api"), name)
+        return getattr(import_module(_MODULES.get(name, "moecalc.api")), name)
     if name == "__version__":
         from importlib.metadata import version
 

@@ -71,6 +71,11 @@ class CheckFailed(MoecalcError):  # noqa: N818 - a failed check is an outcome th
     exit_code: ClassVar[int] = EXIT_CHECK_FAILED
 
 
+def in_a_word(error: MoecalcError) -> str:
+    """An error that stops nothing as a part of a sentence, its hint in brackets."""
+    return f"{error} ({error.hint})" if error.hint else str(error)
+
+
 def format_error(error: MoecalcError) -> str:
     r"""Return the text for stderr: `error: <where>: what`, then a blank line and `hint: ...` if there is one.
 

@@ -12,6 +12,10 @@ Basis = Literal["exact", "convention", "estimate", "assumed", "measured"]
 
 SCHEMA = "moecalc/report/1"
 
+NOT_IN_A_HEADER, TOP_K_UNKNOWN = "not in a header", "top_k unknown"
+GAPS = frozenset({NOT_IN_A_HEADER, TOP_K_UNKNOWN})
+"""Notes of lines without a value that nobody kept to himself: it is not in what was read."""
+
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One figure.

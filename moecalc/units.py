@@ -136,6 +136,11 @@ def format_int(value: int | Fraction) -> str:
     return _fixed(Fraction(value), 0)
 
 
+def format_counted(count: int, noun: str) -> str:
+    """`1 tensor`, `2 tensors`, `1,024 tensors`."""
+    return f"{format_int(count)} {noun}{'' if count == 1 else 's'}"
+
+
 def format_parameters(parameters: Number) -> str:
     """Return parameters in powers of 1,000, with two decimals: `46.70 B`, `1.04 T`, `770`."""
     return _scaled(parameters, _COUNTS, decimals=2)

@@ -12,7 +12,7 @@ from moecalc.api.loading import SPEC_SUFFIXES, WEIGHTS, load
 from moecalc.api.measuring import Measuring
 from moecalc.api.model import AnyModel
 from moecalc.api.rebuilding import source_of
-from moecalc.checks.budgets.file import Budget, Budgets, ModelBudgets, find_file, read_budgets
+from moecalc.checks.budgets.file import NAMES, Budget, Budgets, ModelBudgets, find_file, read_budgets
 from moecalc.checks.budgets.outcome import BaseFigure, Checked, Figure, Outcome, judge, with_data_of
 from moecalc.checks.budgets.record import Source
 from moecalc.errors import InputError, UndeterminedError
@@ -34,14 +34,41 @@ class Check:
         """From what each model can be built again, by name."""
         return {name: None if model is None else source_of(model) for name, model in self._models.items()}
 
+    @property
+    def exit_code(self) -> int:
+        """1 where a limit is broken, else 3 where one could not be judged, else 0."""
+        return self.checked.exit_code
 
-def check(path: Path, base: str | None = None) -> Check:
-    """Hold every limit of a budget file.
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Every limit, judged, in the order of the file."""
+        return self.checked.outcomes
+
+    def to_json(self) -> str:
+        """What `moecalc check --format json` prints, which a later check takes as its base."""
+        from moecalc.render.budgets.record import check_json
+
+        return check_json(self.checked, self.sources)
+
+    def to_markdown(self) -> str:
+        """What `moecalc check --format markdown` prints."""
+        from moecalc.render.budgets.markdown import check_markdown
+
+        return check_markdown(self.checked)
+
+    def __repr__(self) -> str:
+        """The file and the summary: `Check(moecalc.yaml: 4 budgets, all kept)`."""
+        return f"Check({self.checked.path}: {self.checked.summary})"
+
+
+def check(path: str | Path | None = None, base: str | None = None) -> Check:
+    """Hold every limit of a budget file: the nearest from the working directory upwards unless one is named.
 
     `base` is a git revision or a file of an earlier check's JSON, from the working directory; None: the file's own.
     A model that cannot be determined (undisclosed, the hub away) leaves its limits undetermined. Raises InputError
     for what is wrong with file, models or base, with the line where it stands.
     """
+    path = found_file(None if path is None else Path(path))
     budgets = read_budgets(path)
     compared = _base(budgets, path.parent, base)
     if compared is None:
@@ -62,6 +89,8 @@ def check(path: Path, base: str | None = None) -> Check:
         measuring = Measuring(loaded, budgets.runtime_bytes)
         outcomes += _outcomes(model, measuring, compared, budgets)
         warnings |= dict.fromkeys(f"{model.name}: {warning}" for warning in measuring.warnings)
+    if compared is not None:
+        warnings |= compared.warnings
     checked = Checked(
         path=budgets.path,
         outcomes=tuple(outcomes),
@@ -76,6 +105,9 @@ def found_file(given: Path | None) -> Path:
     """The budget file that was named, or the nearest here or above. Raises InputError where there is none."""
     if given is not None:
         if not given.is_file():
+            if given.is_dir():
+                hint = f"name the file: `{given / NAMES[0]}`"
+                raise InputError(f"`{given}` is a directory, and no budget file", hint=hint)
             raise InputError(f"no such file: `{given}`", hint="`moecalc check --init` writes one")
         return given
     found = find_file(Path.cwd())

@@ -5,9 +5,10 @@ from typing import Literal, get_args
 from moecalc.api.model import Model
 from moecalc.calc import explanation, flops, memory
 from moecalc.calc.comparing.demand import LedgerDemand
-from moecalc.calc.explanation import Section
+from moecalc.calc.explanation import Section, Working
 from moecalc.calc.lines import counting_of
 from moecalc.errors import InputError
+from moecalc.ir.numeric import Number
 from moecalc.ir.roles import Component
 from moecalc.ir.step import Step
 from moecalc.specs.workload import Workload
@@ -44,7 +45,8 @@ def explain(
         heading = f"{model.name}: active per token (all)"
         return [Section(heading, rows, model.params.active(), "convention: all")]
     if topic == "memory":
-        return _memory(model, workload.context, model.demand(dtype, kv_dtype, quant))
+        stored = model.weight_bytes(dtype, quant)
+        return _memory(model, workload.context, model.demand(dtype, kv_dtype, quant), stored)
     if topic == "flops":
         return [_flops(model, workload, prefill)]
     raise InputError(f"unknown topic `{topic}`", hint=f"topics: {', '.join(get_args(Topic))}")
@@ -64,13 +66,16 @@ def _parameters(model: Model) -> list[Section]:
     return sections
 
 
-def _memory(model: Model, context: int, demand: LedgerDemand) -> list[Section]:
+def _memory(model: Model, context: int, demand: LedgerDemand, stored: Number) -> list[Section]:
     weights = explanation.weights_working(model.ledger, demand.precision)
+    if stored != demand.weight_bytes:
+        beyond = stored - demand.weight_bytes
+        weights.append(Working("checkpoint", "what its files store beyond these formats", beyond))
     state = explanation.state_working(model.ledger, context, demand.kv_dtype)
     held = memory.state_bytes(model.ledger, context, demand.kv_dtype)
     heading = f"bytes of state of one sequence at {context:,} tokens"
     return [
-        Section(f"{model.name}: bytes of weights", weights, demand.weight_bytes, "exact"),
+        Section(f"{model.name}: bytes of weights", weights, stored, "exact"),
         Section(heading, state, held, "exact, logical"),
     ]
 

@@ -20,6 +20,9 @@ LIMITED = ("total", "active", "weights", "vram", "kv/token", "flops/token")
 MOST_FOUND = 100
 """Configs that are taken up where no model is named."""
 
+_LIMIT_COLUMNS = 38
+"""Of a limit of a terabyte, spelt out; its comment stands behind."""
+
 DEEPEST = 6
 """Directories below the working directory that are looked through."""
 
@@ -91,7 +94,8 @@ def _entry(model: str, folder: Path) -> Iterator[str]:
             continue
         any_known = True
         now = f"{_rounded(figure.value, figure.unit)}; {figure.counted}"
-        yield f"      {name}: <= {_spelt(figure.value, figure.unit):24} # {now}"
+        limit = f"{name}: <= {_spelt(figure.value, figure.unit)}"
+        yield f"      {limit:{_LIMIT_COLUMNS}} # {now}"
     if not any_known:
         raise InputError(f"nothing is known of `{model}` that a limit could hold", hint="leave it out")
 

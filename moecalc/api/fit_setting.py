@@ -4,29 +4,36 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from moecalc.api.loading import load
-from moecalc.api.model import Model, StatedModel
+from moecalc.api.engine_rules import (
+    by_layers,
+    cache_of,
+    check_plan,
+    has_cells,
+    is_mixture,
+    known_model,
+    lookups_in_ram,
+    share_of,
+)
 from moecalc.api.precision import RELEASED, precision_for
+from moecalc.calc.deploy.budget import Holding, Rules
 from moecalc.calc.deploy.fitted import Setting
-from moecalc.calc.deploy.fitting import Case, Shards
-from moecalc.calc.deploy.ranks import LOADED
-from moecalc.errors import InputError, UndeterminedError
+from moecalc.calc.deploy.fitting import Case, Shards, best_holding
+from moecalc.calc.deploy.ranks import LOADED, Sharded
+from moecalc.calc.serving.rules import EngineRules
+from moecalc.calc.serving.serving import Scheduler
+from moecalc.errors import UndeterminedError
 from moecalc.ir.roles import Component
-from moecalc.specs.engines import Engine, find_engine
+from moecalc.specs.engines import Engine, Tier, find_engine
+from moecalc.specs.fleet import Fleet
 from moecalc.specs.formats import Precision
-from moecalc.specs.gguf_mixtures import find_mixture
 from moecalc.specs.hardware import Accelerator
-from moecalc.specs.kv_formats import kv_format
-from moecalc.specs.recipes import find_recipe
+from moecalc.specs.plan import Plan
 from moecalc.specs.workload import check_length
 
 TRIED = (RELEASED, "bf16", "fp8", "q8_0", "q6_k", "q5_k_m", "awq", "q4_k_m", "iq4_xs", "q3_k_m", "q2_k")
 """Quantizations that are tried where none is named, each a recipe or a mixture people download."""
 
 LLAMA_CPP = "llama.cpp"
-
-_SHARES_MEMORY = frozenset({"unified", "cpu"})
-"""Kinds of device whose memory is the host's."""
 
 
 class Asked:
@@ -41,15 +48,31 @@ class Asked:
         kv_dtype: str | None,
         utilization: Fraction | float | None,
         engine: str | None,
+        layout_required: bool = False,
     ) -> None:
+        """With `layout_required` an engine that was named must have a known layout for the model's state.
+
+        Otherwise, and where no engine was named, state counts as the architecture needs it where that is not known.
+        """
         check_length("sequences", sequences)
-        self.model = _known(model)
+        self.model = known_model(model)
         self.workload = self.model.workload(context=context, batch=sequences)
         self._kv_dtype = kv_dtype
         self._utilization = utilization
         self._engine = find_engine(engine) if engine is not None else None
+        self._layout_required = layout_required and engine is not None
         self._shards: dict[tuple[tuple[Component, ...], int], Shards] = {}
         self._precisions: dict[str, Precision] = {}
+        self._rules: dict[tuple[str, Tier, str], Rules | None] = {}
+
+    @property
+    def left_out_words(self) -> tuple[str, ...]:
+        """What keeps mixtures from being tried beside what was asked for, where something that was typed does."""
+        if self._engine is not None or self._utilization is None:
+            return ()
+        return (
+            f"GGUF mixtures are left out: {LLAMA_CPP} has no share of memory to be told (`--utilization`)",
+        )
 
     def precision(self, quant: str) -> Precision:
         """How the weights are stored. Raises InputError as `precision_for` does."""
@@ -62,75 +85,82 @@ class Asked:
         return self._engine or find_engine(LLAMA_CPP if is_mixture(quant) else "generic")
 
     def setting(self, quant: str, devices: Sequence[Accelerator], engine: Engine | None = None) -> Setting:
-        """Under which rules a quantization is tried on such devices.
+        """Under which rules a quantization is tried on such devices; `engine` stands in for the one that was asked for.
 
-        Raises InputError where the engine has no cache in the format that was asked for.
+        Raises InputError where the engine has no cache in the format that was asked for, or no share of memory to
+        be told; UndeterminedError where its layout of state is needed and not known.
         """
         chosen = engine or self.engine(quant)
-        first = devices[0] if devices else None
-        size = first.usable_bytes() if first else None
-        tier = chosen.tier(size.bytes if size else 0, first.name if first else "")
-        by_layers = "tensor" not in chosen.splits
-        cells = chosen.reservation.rule == "cells"
+        instead = engine is not None and engine.utilization is None
+        sizes = [
+            (size.bytes if size else 0, device) for device in devices for size in [device.usable_bytes()]
+        ]
+        least, device = min(sizes, key=lambda pair: pair[0], default=(0, None))
+        tier = chosen.tier(least, device.name if device else "")
+        share = share_of(None if instead else self._utilization, chosen)
+        cache = cache_of(self.model, chosen, self._kv_dtype)
         return Setting(
             engine=chosen,
             workload=self.workload,
-            utilization=_share(self._utilization, chosen),
+            utilization=share,
             case=Case(
-                kv_dtype=self._cache(chosen),
+                kv_dtype=cache,
                 context=self.workload.context,
                 sequences=self.workload.batch,
                 prefill_chunk=tier.batched_tokens,
-                logits_of_chunk=cells,
-                layers_only=by_layers or is_mixture(quant),
-                lookups_in_ram=cells and not any(shares_memory(device) for device in devices),
+                logits_of_chunk=has_cells(chosen),
+                layers_only=by_layers(chosen),
+                lookups_in_ram=lookups_in_ram(chosen, tuple(devices)),
+                rules=self._rules_of(chosen, tier, cache),
             ),
         )
 
     def shards(self, setting: Setting) -> Shards:
         """The model's shards as the engine loads it: llama.cpp's towers are a file of their own."""
-        components = (Component.LANGUAGE,) if setting.engine.reservation.rule == "cells" else LOADED
-        padding = setting.engine.vocabulary_multiple
-        key = components, padding.value if padding else 1
+        key = self._components(setting.engine), _vocabulary_multiple(setting.engine)
         if key not in self._shards:
             self._shards[key] = Shards(self.model.ledger, *key)
         return self._shards[key]
 
-    def _cache(self, engine: Engine) -> str:
-        if self._kv_dtype is None:
-            return kv_format(engine.kv_dtype or self.model.kv_name()).name
-        name = self.model.kv_name(self._kv_dtype)
-        if engine.kv_dtypes and name not in engine.kv_dtypes:
-            raise InputError(
-                f"{engine.name} has no cache in `{self._kv_dtype}`",
-                hint=f"{engine.name} has {', '.join(engine.kv_dtypes)}".replace("ggml-", ""),
-            )
-        return name
+    def holding(self, setting: Setting, fleet: Fleet, quant: str, plan: Plan | None) -> Holding:
+        """The model under the plan, or under the best of those that the devices allow.
 
+        Raises InputError for a plan that has other devices or that the engine does not run.
+        """
+        shards, precision = self.shards(setting), self.precision(quant)
+        if plan is None:
+            return best_holding(shards, precision, setting.room(fleet), setting.case)
+        check_plan(self.model, setting.engine, plan, fleet)
+        return setting.case.holding(shards.sharded(plan), precision)
 
-def is_mixture(quant: str) -> bool:
-    """Whether a quantization is one of llama.cpp's mixtures."""
-    return quant != RELEASED and find_recipe(quant) is None and find_mixture(quant) is not None
+    def _rules_of(self, engine: Engine, tier: Tier, kv_dtype: str) -> Rules | None:
+        if engine.reservation.rule == "logical":
+            return None
+        key = engine.name, tier, kv_dtype
+        if key not in self._rules:
+            self._rules[key] = self._made_rules(engine, tier, kv_dtype)
+        return self._rules[key]
 
-
-def shares_memory(device: Accelerator) -> bool:
-    """Whether the device's memory is the host's."""
-    return device.kind in _SHARES_MEMORY
-
-
-def _known(model: Any) -> Model:
-    found = model if isinstance(model, Model | StatedModel) else load(model)
-    if not isinstance(found, Model):
-        raise UndeterminedError(
-            f"`{found.name}` has no known architecture: what a rank holds cannot be said",
-            hint=f"`moecalc show {found.name}` prints what follows from its figures",
+    def _made_rules(self, engine: Engine, tier: Tier, kv_dtype: str) -> Rules | None:
+        scheduler = Scheduler(
+            context=self.workload.context,
+            sequences=min(tier.sequences, tier.batched_tokens),
+            batched_tokens=tier.batched_tokens,
+            utilization=Fraction(1),
         )
-    return found
+        rules = EngineRules(engine, scheduler)
+        whole = Sharded(ledger=self.model.ledger, plan=Plan(), components=self._components(engine))
+        try:
+            rules.state_bytes(whole, 0, 1, kv_dtype, 1)
+        except UndeterminedError:
+            if self._layout_required and engine is self._engine:
+                raise
+            return None
+        return rules
+
+    def _components(self, engine: Engine) -> tuple[Component, ...]:
+        return (Component.LANGUAGE,) if has_cells(engine) else LOADED
 
 
-def _share(utilization: Fraction | float | None, engine: Engine) -> Fraction:
-    if utilization is None:
-        return Fraction(engine.utilization.value) if engine.utilization else Fraction(1)
-    if isinstance(utilization, bool) or not 0 < utilization <= 1:  # nan is refused too
-        raise InputError(f"`utilization` is {utilization!r}", hint="a share above 0 and at most 1, e.g. 0.9")
-    return Fraction(utilization).limit_denominator(10_000)
+def _vocabulary_multiple(engine: Engine) -> int:
+    return engine.vocabulary_multiple.value if engine.vocabulary_multiple else 1

@@ -5,17 +5,33 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from moecalc.api.fit_setting import LLAMA_CPP, TRIED, Asked, is_mixture
+from moecalc.api.engine_rules import (
+    check_formats,
+    check_plan,
+    context_warnings,
+    cut_warnings,
+    format_warnings,
+    is_mixture,
+    is_paged,
+)
+from moecalc.api.fit_setting import LLAMA_CPP, TRIED, Asked
 from moecalc.api.offloading import Host, ktransformers
 from moecalc.api.precision import RELEASED
-from moecalc.calc.deploy.blocks import whole_blocks
-from moecalc.calc.deploy.budget import Holding, fullest
-from moecalc.calc.deploy.fitted import Fit, Option, Roomier, Setting, device_words
-from moecalc.calc.deploy.fitting import Room, best_holding, roomiest
+from moecalc.calc.deploy.budget import fullest, usable
+from moecalc.calc.deploy.fitted import (
+    Fit,
+    OffloadCeiling,
+    Option,
+    Roomier,
+    Setting,
+    capacity_of,
+    device_words,
+)
+from moecalc.calc.deploy.fitting import Room, roomiest
 from moecalc.calc.deploy.offload import Offload
 from moecalc.calc.deploy.ranks import surplus
 from moecalc.calc.deploy.shares import loaded_bytes
-from moecalc.errors import InputError
+from moecalc.errors import InputError, UndeterminedError
 from moecalc.ir.roles import Component
 from moecalc.specs.engines import find_engine
 from moecalc.specs.fleet import Fleet
@@ -52,12 +68,13 @@ def fit(
         kv_dtype=kv_dtype,
         utilization=utilization,
         engine=engine,
+        layout_required=True,
     )
     named = _named(quant)
     tried = {name: _Try(asked, fleet, name, plan) for name in named}
     chosen = _chosen(tried)
     rows = tried if len(tried) > 1 else {chosen.quant: chosen, **_others(asked, fleet, plan, chosen.quant)}
-    return _answer(asked, fleet, chosen, plan, tuple(_options(rows)))
+    return _answer(asked, fleet, chosen, plan, tuple(_options(rows)), several=len(tried) > 1)
 
 
 class _Try:
@@ -65,11 +82,14 @@ class _Try:
 
     def __init__(self, asked: Asked, fleet: Fleet, quant: str, plan: Plan | None) -> None:
         self.asked, self.fleet, self.quant = asked, fleet, quant
+        if plan is not None:
+            check_plan(asked.model, asked.engine(quant), plan, fleet)
+        self.precision = asked.precision(quant)
+        check_formats(asked.model, asked.engine(quant), self.precision, quant)
         self.setting: Setting = asked.setting(quant, fleet.devices)
         self.room: Room = self.setting.room(fleet)
-        self.precision = asked.precision(quant)
         self.shards = asked.shards(self.setting)
-        self.holding = self._holding(plan)
+        self.holding = asked.holding(self.setting, fleet, quant, plan)
         self.ranks = self.setting.case.ranks(self.holding, self.room)
         self.weight_bytes = loaded_bytes(self.shards.ledger, self.precision, self.shards.components)
 
@@ -112,24 +132,10 @@ class _Try:
     def _stages(self) -> tuple[Any, ...]:
         return self.room.of_stages(self.holding.plan)
 
-    def _holding(self, plan: Plan | None) -> Holding:
-        case = self.setting.case
-        if plan is None:
-            return best_holding(self.shards, self.precision, self.room, case)
-        if plan.devices != self.room.devices:
-            raise InputError(
-                f"`{plan.words}` makes {plan.devices} devices, and `--gpu` names {self.room.devices}",
-                hint=_completed(plan, self.room.devices),
-            )
-        if case.layers_only and plan.tensor * plan.data > 1:
-            raise InputError(
-                f"`{plan.words}`: llama.cpp deals whole layers to its devices",
-                hint=f"`--pp {plan.devices}`, or leave the plan out",
-            )
-        return case.holding(self.shards.sharded(plan), self.precision)
 
-
-def _answer(asked: Asked, fleet: Fleet, chosen: _Try, plan: Plan | None, options: tuple[Option, ...]) -> Fit:
+def _answer(
+    asked: Asked, fleet: Fleet, chosen: _Try, plan: Plan | None, options: tuple[Option, ...], *, several: bool
+) -> Fit:
     found = asked.model
     loaded = chosen.shards
     offload = chosen.offload
@@ -157,9 +163,35 @@ def _answer(asked: Asked, fleet: Fleet, chosen: _Try, plan: Plan | None, options
         ktransformers=None if chosen.fits else ktransformers(asked, fleet, chosen.quant),
         left_out=tuple(_left_out(asked, chosen)),
         capacity_notes=tuple(_capacity_notes(fleet)),
+        offload_ceiling=_ceiling(chosen) if not chosen.fits and chosen.holds else None,
         offload_setting=chosen.host.setting if offload else None,
         offload_capacities=chosen.host.capacities if offload else (),
-        warnings=(*found.warnings, *asked.workload.warnings, *_warnings(chosen)),
+        warnings=(
+            *found.warnings,
+            *asked.workload.warnings,
+            *_warnings(chosen),
+            *(() if several else asked.left_out_words),
+        ),
+    )
+
+
+def _ceiling(chosen: _Try) -> OffloadCeiling | None:
+    """How fast the placement decodes at most; None where a bandwidth is not known."""
+    from moecalc.api.rooflines import roofline  # only where part of the model lies in RAM
+    from moecalc.api.speed import offload_ceiling
+
+    host, fleet, placed = chosen.host, chosen.fleet, chosen.offload
+    if placed is None:
+        return None
+    demand = host.demand()
+    try:
+        bound = roofline(chosen.asked.model, fleet, Plan(pipeline=fleet.count), chosen.quant, demand.kv_dtype)
+        found = offload_ceiling(bound, host.layers, demand, placed, fleet)
+    except UndeterminedError:
+        return None
+    return OffloadCeiling(
+        tokens_per_second=demand.sequences / found.decode.seconds,
+        parts=tuple((part.name, part.seconds) for part in found.parts),
     )
 
 
@@ -179,12 +211,12 @@ def _chosen(tried: dict[str, _Try]) -> _Try:
 def _others(asked: Asked, fleet: Fleet, plan: Plan | None, quant: str) -> dict[str, _Try]:
     made = {}
     for name in TRIED:
-        if name == quant or (plan is not None and plan.tensor * plan.data > 1 and is_mixture(name)):
-            continue  # llama.cpp deals out layers
+        if name == quant or (is_mixture(name) and is_paged(asked.engine(name))):
+            continue  # an experiment of vLLM's, which nobody asked about
         try:
             made[name] = _Try(asked, fleet, name, plan)
         except InputError:
-            continue  # a recipe that this model's matrices do not allow, or a cache that the engine has not
+            continue  # not these matrices, or the engine has not the format, the cache, the plan or a share
     return made
 
 
@@ -238,29 +270,12 @@ def _left_out(asked: Asked, chosen: _Try) -> Iterator[tuple[str, Any]]:
 
 
 def _warnings(chosen: _Try) -> Iterator[str]:
-    plan = chosen.holding.plan
-    cuts = chosen.shards.cuts(plan, chosen.precision)
-    if not cuts or chosen.setting.case.layers_only:
-        return
-    worst = cuts[0]
-    sizes = [str(size) for size in whole_blocks(chosen.shards.ledger, chosen.precision)]
-    dealt = ", or `--ep` to deal experts out whole" if worst.role.startswith("routed") else ""
-    yield (
-        f"`{plan.words}` leaves `{worst.role}` {worst.share:,} wide on a rank, no whole blocks of {worst.block} "
-        f"({worst.format}): vLLM and SGLang refuse to load that; `--tp` {', '.join(sizes)} cut none{dealt}"
-    )
-
-
-def _completed(plan: Plan, devices: int) -> str:
-    """The plan with pipeline stages or copies that make up the number of devices."""
-    rest, odd = divmod(devices, plan.devices)
-    if odd or rest == 0:
-        return "`--tp` x `--pp` x `--dp` is the number of devices"
-    words = plan.words if plan.devices > 1 else ""
-    ways = [
-        f"`{words} {option} {rest}`".replace("` ", "`") for option in ("--pp", "--dp") if option not in words
-    ]
-    return " or ".join(ways) or f"`--gpu {plan.devices}x...`"
+    setting, plan = chosen.setting, chosen.holding.plan
+    if not setting.case.layers_only:
+        yield from cut_warnings(chosen.shards.sharded(plan).shares, chosen.precision, plan)
+    yield from format_warnings(setting.engine, chosen.quant)
+    least = min(map(capacity_of, chosen.fleet.devices))
+    yield from context_warnings(setting.engine, least, usable(least, setting.utilization))
 
 
 def _capacity_notes(fleet: Fleet) -> Iterator[str]:

@@ -32,6 +32,11 @@ def fleet_of(
             found = local_fleet()
             given = {name: getattr(host, name) for name in host.__struct_fields__ if getattr(host, name)}
             return replace(found, host=replace(found.host, **given))
+        if LOCAL in (part.strip().lower() for part in gpu.split("+")):
+            raise InputError(
+                f"`--gpu {gpu}` joins `local`, which is all of this machine, with other devices",
+                hint="name every device instead: `--gpu 'rtx-4090 + h100'`",
+            )
         return replace(fleet.parse(gpu), host=host)
     if vram is None:
         raise InputError(

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
+from moecalc.api.checkpoint_lines import behind_weights, stored_line
 from moecalc.api.model import Model
 from moecalc.calc import memory
 from moecalc.ir.roles import Component
@@ -11,6 +14,7 @@ from moecalc.sources.headers.checkpoint import INDEX, Index
 from moecalc.sources.headers.tensors import Header, StoredTensor
 from moecalc.sources.layouts.lift import lift
 from moecalc.specs.workload import Workload
+from moecalc.units import format_counted
 
 
 def _against(ledger: Ledger, index: Index) -> Iterator[str]:
@@ -19,7 +23,9 @@ def _against(ledger: Ledger, index: Index) -> Iterator[str]:
     lifted = lift(Header(source=INDEX, format="safetensors", tensors=tuple(nameless)))
     if lifted.unknown:
         count = sum(part.tensors for part in lifted.unknown)
-        yield f"{count:,} tensors of the index have names no layout knows: `{lifted.unknown[0].template}`"
+        have = "has a name" if count == 1 else "have names"
+        tensors = format_counted(count, "tensor")
+        yield f"{tensors} of the index {have} no layout knows: `{lifted.unknown[0].template}`"
     named = {part.layer for part in lifted.parts if part.component is Component.LANGUAGE} - {None}
     layers = {
         layer
@@ -35,20 +41,14 @@ class IndexedModel(Model):
     """The config's model, with what the index says of the checkpoint."""
 
     def __init__(self, model: Model, index: Index) -> None:
-        files = len(set(index.weight_map.values()))
-        said = f"the {files:,} files that {INDEX} names are not here: the config answers alone"
-        super().__init__(
-            name=model.name,
-            title=model.title,
-            source=model.source,
-            architecture=model.architecture,
-            precision=model.precision,
-            context_length=model.context_length,
-            warnings=(*model.warnings, said, *_against(model.ledger, index)),
-            config=model.config,
-            model_type=model.model_type,
-        )
+        self.adopt(model)
         self.index = index
+        files = len(set(index.weight_map.values()))
+        are = "is" if files == 1 else "are"
+        said = (
+            f"the {format_counted(files, 'file')} that {INDEX} names {are} not here: the config answers alone"
+        )
+        self.warnings += (said, *_against(model.ledger, index))
 
     def report(
         self,
@@ -59,24 +59,17 @@ class IndexedModel(Model):
     ) -> ModelReport:
         """All public lines, and the checkpoint's bytes by the index's word."""
         report = super().report(workload, dtype, kv_dtype, quant)
-        lines = [
-            made
-            for line in report.lines
-            for made in ((line, self._checkpoint) if line.id == "weights.bytes" else (line,))
-        ]
-        return ModelReport(name=report.name, source=report.source, lines=tuple(lines))
+        return msgspec.structs.replace(report, lines=behind_weights(report.lines, self._checkpoint))
 
     @property
     def _checkpoint(self) -> Line:
         by_config = sum(int(memory.weight_bytes(self.ledger, self.precision, part)) for part in Component)
         total = self.index.total_size
         agrees = "as the config gives" if total == by_config else f"{by_config:,} by the config"
-        return Line(
-            id="checkpoint.bytes",
-            label=f"checkpoint, {len(self.index.weight_map):,} tensors, by its index",
-            value=total,
-            unit="bytes",
-            basis="estimate",
-            formula=f"total_size of {INDEX}",
-            note=agrees if total is not None else "the index does not say",
+        return stored_line(
+            f"checkpoint, {format_counted(len(self.index.weight_map), 'tensor')}, by its index",
+            total,
+            "estimate",
+            f"total_size of {INDEX}",
+            agrees if total is not None else "the index does not say",
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from moecalc.api.model import AnyModel, Model, StatedModel
-from moecalc.errors import InputError
+from moecalc.errors import InputError, in_a_word
 from moecalc.sources import catalog, stated
 from moecalc.sources.spec import ModelSpec
 
@@ -29,6 +29,9 @@ LONGEST_PART = 255
 
 MAX_CONFIG_BYTES = 16 * 2**20
 """Configs are kilobytes; beyond this a file is not what it says."""
+
+MAX_CONFIG_VALUES = 300_000
+"""Brackets and commas. A quantized model of many experts that lists each of its modules has some 100,000."""
 
 
 def load(
@@ -198,7 +201,15 @@ def _from_config_only(found: "ConfigOnly", strict: bool) -> AnyModel:
 def _from_weights(place: "Weights", strict: bool, top_k: int | None) -> AnyModel:
     """A checkpoint with the config beside it, or its header alone."""
     header = place.read_header()
-    config = None if place.config is None else _read_json(place.config)
+    try:
+        config = None if place.config is None else _read_json(place.config)
+    except InputError as error:
+        if header.format != "gguf" or strict:
+            raise
+        # a GGUF says itself what it holds
+        model = from_header(header, None, place.name, "", strict, top_k)
+        model.warnings += (f"the config.json beside it is not read: {in_a_word(error)}",)
+        return model
     return from_header(header, config, place.name, str(place.config), strict, top_k)
 
 
@@ -207,9 +218,11 @@ def from_header(
 ) -> AnyModel:
     """The model of a header and the config that belongs to it, None where none is at hand.
 
-    A config that cannot be read leaves the header to answer alone, but with `strict` that is an InputError.
+    A config that cannot be read leaves the header to answer alone, but with `strict` that is an InputError. A GGUF
+    is the model of its own metadata, and held against the config.
     """
-    from moecalc.api.checkpoint import CheckpointModel, HeaderModel, top_k_of
+    from moecalc.api.checkpoint import CheckpointModel, top_k_of
+    from moecalc.api.header_alone import HeaderModel
     from moecalc.api.local import Weights
 
     if not header.tensors:
@@ -221,7 +234,7 @@ def from_header(
     if header.format == "gguf":
         from moecalc.api.gguf import model_from_gguf
 
-        return model_from_gguf(header, name, strict, top_k)
+        return model_from_gguf(header, name, strict, top_k, config)
     if config is None:
         return HeaderModel(header, name, top_k)
     try:
@@ -229,7 +242,9 @@ def from_header(
     except InputError as error:
         if strict or not isinstance(config, Mapping):
             raise
-        return HeaderModel(header, name, top_k or top_k_of(config), f"the config is not read: {error}")
+        return HeaderModel(
+            header, name, top_k or top_k_of(config), f"the config is not read: {in_a_word(error)}"
+        )
     return CheckpointModel(model, header)
 
 
@@ -289,6 +304,8 @@ def parse_json(text: str, source: str) -> Any:
     """A config's JSON. Raises InputError, which names the source."""
     if len(text) > MAX_CONFIG_BYTES:
         raise InputError(f"larger than {MAX_CONFIG_BYTES // 2**20} MiB: not a config", file=source)
+    if sum(map(text.count, "[{,")) > MAX_CONFIG_VALUES:
+        raise InputError(f"more than {MAX_CONFIG_VALUES:,} values: not a config", file=source)
     import json  # only configs are JSON
 
     from moecalc.sources.json_objects import unique_keys

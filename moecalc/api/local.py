@@ -8,7 +8,8 @@ import msgspec
 
 from moecalc.errors import InputError
 from moecalc.sources.headers import checkpoint, gguf
-from moecalc.sources.headers.checkpoint import PICKLES, has_weights, read_checkpoint, read_index
+from moecalc.sources.headers.checkpoint import has_weights, read_checkpoint, read_index
+from moecalc.sources.headers.faults import pickles_among, refuse_pickles
 from moecalc.sources.headers.gguf_models import Place, StoredModel, pick, several, stored_models
 from moecalc.sources.headers.tensors import Header
 
@@ -27,13 +28,11 @@ class Weights(msgspec.Struct, frozen=True):
     path: Path
     config: Path | None
     name: str
-    notes: tuple[str, ...] = ()
 
     def read_header(self) -> Header:
         """The header of all its files. Raises InputError."""
         read = gguf.read_gguf if self.path.suffix == gguf.SUFFIX else read_checkpoint
-        header = read(self.path)
-        return msgspec.structs.replace(header, notes=(*header.notes, *self.notes))
+        return read(self.path)
 
     @staticmethod
     def vocab_size(header: Header) -> int | None:
@@ -64,7 +63,7 @@ def find_weights(path: Path, headers: bool) -> Weights | ConfigOnly:
     if not path.is_file():  # reading a pipe or a device might never end
         raise InputError(f"not a regular file: `{path}`", hint="give a file that holds weights")
     if path.suffix == gguf.SUFFIX:
-        return Weights(path, None, gguf.model_name(path))
+        return Weights(path, _release_beside(path.parent), gguf.model_name(path))
     if path.name.endswith(".index.json"):
         return Weights(path, config_beside(path.parent), path.resolve().parent.name)
     whole = path.suffix == ".safetensors" and SHARD.fullmatch(path.name) is None
@@ -93,6 +92,12 @@ def config_beside(folder: Path) -> Path | None:
     return None
 
 
+def _release_beside(folder: Path) -> Path | None:
+    """The config.json of the release that the GGUF files of a directory were made of; None where it has none."""
+    path = folder / CONFIGS[0]
+    return path if path.is_file() else None
+
+
 def _in_directory(folder: Path, headers: bool) -> Weights | ConfigOnly:
     if has_weights(folder):
         return Weights(folder, config_beside(folder), folder.resolve().name)
@@ -101,8 +106,7 @@ def _in_directory(folder: Path, headers: bool) -> Weights | ConfigOnly:
     models = stored_models(place)
     if len(models) == 1:
         file = folder / models[0].file
-        beside = f"`{config.name}` is not read: the GGUF beside it says what it holds" if config else None
-        return Weights(file, None, gguf.model_name(file), (beside,) if beside else ())
+        return Weights(file, _release_beside(folder), gguf.model_name(file))
     index = folder / checkpoint.INDEX
     indexed = index.is_symlink() or index.exists()
     if config is not None and not headers:
@@ -130,10 +134,8 @@ def _no_header(folder: Path, config: Path | None) -> InputError:
     pickles = _pickles(folder)
     if pickles:
         instead = f"give `{config}` alone" if config else "give a config.json"
-        return InputError(
-            f"the weights in `{folder}` are pickles (`{pickles[0]}`), which are never opened: they can run code",
-            hint=f"convert them to safetensors; or {instead}",
-        )
+        hint = f"convert them to safetensors; or {instead}"
+        return refuse_pickles(f"the weights in `{folder}` are", pickles[0], hint)
     missing = "weights" if config else "config.json and no weights"
     return InputError(
         f"the directory has no {missing}: `{folder}`",
@@ -142,11 +144,7 @@ def _no_header(folder: Path, config: Path | None) -> InputError:
 
 
 def _pickles(folder: Path) -> list[str]:
-    return sorted(
-        path.name
-        for path in folder.iterdir()
-        if path.suffix in PICKLES and not path.name.startswith(checkpoint.NOT_THE_MODEL) and path.is_file()
-    )
+    return sorted(pickles_among(path.name for path in folder.iterdir() if path.is_file()))
 
 
 def _place(folder: Path) -> Place:

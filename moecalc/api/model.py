@@ -23,6 +23,7 @@ from moecalc.units import format_parameters
 
 if TYPE_CHECKING:
     from moecalc.calc.flop_count import FlopCount
+    from moecalc.checks.reconcile import Reconciliation
 
 
 class Parameters:
@@ -104,6 +105,15 @@ class Model:
         self.claims = claims
         self.pins = pins
         self.warnings = warnings
+
+    def adopt(self, model: "Model") -> None:
+        """Take over everything that another model knows: for models that know more than it."""
+        vars(self).update(vars(model))
+
+    @property
+    def reconciliations(self) -> tuple["Reconciliation", ...]:
+        """What the header of its checkpoint was held against, and found; empty where no header was read."""
+        return ()
 
     @property
     def params(self) -> Parameters:

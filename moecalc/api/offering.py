@@ -5,15 +5,21 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from moecalc.api.fit_setting import LLAMA_CPP, TRIED, Asked, shares_memory
+from moecalc.api.engine_rules import (
+    check_formats,
+    format_warnings,
+    formats_of,
+    is_mixture,
+    is_paged,
+    shares_memory,
+)
+from moecalc.api.fit_setting import LLAMA_CPP, TRIED, Asked
 from moecalc.calc.deploy.budget import usable
 from moecalc.calc.deploy.fitted import Offer, Offers, Setting
 from moecalc.calc.deploy.fitting import COUNTS, MACHINE, Case, Search
 from moecalc.calc.deploy.shares import loaded_bytes
 from moecalc.errors import InputError
 from moecalc.ir.numeric import Number
-from moecalc.ir.roles import Component
-from moecalc.specs.formats import Precision
 from moecalc.specs.hardware import Accelerator, accelerators
 
 
@@ -38,15 +44,19 @@ def offers(
         kv_dtype=kv_dtype,
         utilization=utilization,
         engine=engine,
+        layout_required=True,
     )
     named = [quant] if isinstance(quant, str) else list(quant or ())
     made: list[Offer] = []
     weights: dict[str, Number] = {}
     settings: dict[str, Setting] = {}
     for name in dict.fromkeys(part.strip().lower() for part in named) or TRIED:
+        if not named and is_mixture(name) and is_paged(asked.engine(name)):
+            continue  # an experiment of vLLM's, which nobody asked about
         try:
             setting = asked.setting(name, ())
             precision = asked.precision(name)
+            check_formats(asked.model, setting.engine, precision, name)
         except InputError:
             if named:
                 raise
@@ -62,13 +72,18 @@ def offers(
         settings=settings,
         weight_bytes={name: weights[name] for name in order},
         offers=tuple(sorted(made, key=lambda offer: order.index(offer.quant))),
-        warnings=(*asked.model.warnings, *asked.workload.warnings),
+        warnings=(
+            *asked.model.warnings,
+            *asked.workload.warnings,
+            *(() if named else asked.left_out_words),
+            *dict.fromkeys(word for name in order for word in format_warnings(settings[name].engine, name)),
+        ),
     )
 
 
 def _offers(asked: Asked, quant: str) -> Iterator[Offer]:
     precision = asked.precision(quant)
-    formats = _formats(asked, precision)
+    formats = formats_of(asked.model.ledger, precision)
     searches: dict[Case, Search] = {}
     for device in accelerators():
         memory = device.usable_bytes()
@@ -78,7 +93,7 @@ def _offers(asked: Asked, quant: str) -> Iterator[Offer]:
         setting = asked.setting(quant, (device,))
         if setting.case not in searches:  # what an engine does differs by the device's memory too
             searches[setting.case] = Search(asked.shards(setting), precision, setting.overhead, setting.case)
-        most = 1 if shared else COUNTS[-1] if _is_joined(device) else MACHINE
+        most = 1 if shared else COUNTS[-1] if device.is_linked else MACHINE
         capacity = usable(memory.bytes, setting.utilization)
         need = searches[setting.case].fewest(capacity, [count for count in COUNTS if count <= most])
         if need is None:
@@ -96,12 +111,6 @@ def _offers(asked: Asked, quant: str) -> Iterator[Offer]:
         )
 
 
-def _formats(asked: Asked, precision: Precision) -> set[str]:
-    """The formats that the language model's weights are stored in."""
-    rows = (w for w in asked.model.ledger.weights if w.component is Component.LANGUAGE)
-    return {format_.name for weight in rows for _, format_ in precision.parts(weight)}
-
-
 def _runs(device: Accelerator, engine: str, formats: set[str]) -> bool:
     """Whether the engine has code for the device, and that for the formats, as far as a source says it has not.
 
@@ -110,11 +119,6 @@ def _runs(device: Accelerator, engine: str, formats: set[str]) -> bool:
     if engine == LLAMA_CPP and device.kind == "asic":
         return False
     return not any(name.startswith(tuple(device.refuses)) for name in formats if device.refuses)
-
-
-def _is_joined(device: Accelerator) -> bool:
-    """Whether a link of its own joins more of them than one machine's slots hold."""
-    return device.interconnect is not None and not device.interconnect.name.startswith("PCIe")
 
 
 def _dearness(offer: Offer) -> tuple[bool, Decimal, int, str]:

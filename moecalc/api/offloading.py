@@ -2,7 +2,8 @@
 
 from functools import cached_property
 
-from moecalc.api.fit_setting import Asked, shares_memory
+from moecalc.api.engine_rules import llama_cpp_reads, shares_memory
+from moecalc.api.fit_setting import Asked
 from moecalc.api.model import Model
 from moecalc.calc.deploy.budget import MOST_SEQUENCES, most
 from moecalc.calc.deploy.fitted import Setting
@@ -10,17 +11,13 @@ from moecalc.calc.deploy.ktransformers import KtOffload, kt_offload, method_of
 from moecalc.calc.deploy.offload import Demand, Layers, Offload
 from moecalc.calc.deploy.sharding import allowed_tensor_sizes
 from moecalc.calc.deploy.shares import loaded_bytes
+from moecalc.calc.serving.serving_state import cell_rule
 from moecalc.ir.numeric import Number
-from moecalc.ir.roles import Component
-from moecalc.ir.rows import Ledger
 from moecalc.specs.engines import find_engine
 from moecalc.specs.fleet import Fleet
 from moecalc.specs.formats import Precision
 from moecalc.specs.plan import Plan
 from moecalc.specs.workload import LONGEST
-
-_GGML_READS = frozenset({"fp32", "bf16", "fp16", "mxfp4"})
-"""Formats beside its own that llama.cpp takes over as they are when it converts a checkpoint."""
 
 
 class Host:
@@ -28,7 +25,9 @@ class Host:
 
     def __init__(self, model: Model, fleet: Fleet, setting: Setting, precision: Precision) -> None:
         self.model, self.fleet, self.setting = model, fleet, setting
-        self.layers = Layers(ledger=model.ledger, precision=precision)
+        case = setting.case
+        cells = None if case.rules is None else cell_rule(setting.engine, case.prefill_chunk, case.kv_dtype)
+        self.layers = Layers(ledger=model.ledger, precision=precision, cells=cells)
 
     @cached_property
     def is_read(self) -> bool:
@@ -41,17 +40,21 @@ class Host:
         """Bytes that each device may be filled with."""
         return self.setting.room(self.fleet).capacities
 
+    def demand(self, context: int | None = None, sequences: int | None = None) -> Demand:
+        """The state that is asked for, or that of other numbers."""
+        case = self.setting.case
+        return Demand(
+            kv_dtype=case.kv_dtype, context=context or case.context, sequences=sequences or case.sequences
+        )
+
     def place(
         self, context: int | None = None, sequences: int | None = None, *, unlimited: bool = False
     ) -> Offload | None:
         """The placement that keeps most on the GPUs, for that many sequences of that many tokens."""
-        case = self.setting.case
         room = self.setting.room(self.fleet)
         ram = self.fleet.host.ram
         return self.layers.place(
-            Demand(
-                kv_dtype=case.kv_dtype, context=context or case.context, sequences=sequences or case.sequences
-            ),
+            self.demand(context, sequences),
             room.capacities,
             room.overhead_bytes,
             self._compute_bytes,
@@ -74,13 +77,6 @@ class Host:
     @cached_property
     def _compute_bytes(self) -> Number:
         return self.layers.compute_bytes(self.setting.case.prefill_chunk)
-
-
-def llama_cpp_reads(ledger: Ledger, precision: Precision) -> bool:
-    """Whether llama.cpp has every format that the language model's weights are stored in."""
-    rows = (weight for weight in ledger.weights if weight.component is Component.LANGUAGE)
-    names = {format_.name for weight in rows for _, format_ in precision.parts(weight)}
-    return all(name in _GGML_READS or name.startswith("ggml-") for name in names)
 
 
 def ktransformers(asked: Asked, fleet: Fleet, quant: str) -> KtOffload | None:

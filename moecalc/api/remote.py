@@ -7,10 +7,11 @@ from typing import Any
 from moecalc.api import loading
 from moecalc.api.local import CONFIGS, SHARD
 from moecalc.api.model import AnyModel
-from moecalc.errors import InputError, UndeterminedError
+from moecalc.errors import InputError, MoecalcError, UndeterminedError, in_a_word
 from moecalc.sources import catalog
 from moecalc.sources.headers import gguf
-from moecalc.sources.headers.checkpoint import PICKLES, SUFFIX
+from moecalc.sources.headers.checkpoint import SUFFIX
+from moecalc.sources.headers.faults import PICKLES, refuse_pickle
 from moecalc.sources.headers.tensors import Header
 from moecalc.sources.hub import ggufs
 from moecalc.sources.hub.failures import NoRepositoryError
@@ -79,22 +80,38 @@ def _open(about: Reference) -> Snapshot:
 
 def _one_file(snapshot: Snapshot, file: str, name: str, strict: bool, top_k: int | None) -> AnyModel:
     if file.endswith(gguf.SUFFIX):
-        return loading.from_header(read_gguf(snapshot, file), None, name, "", strict, top_k)
+        return _one_gguf(snapshot, file, name, strict, top_k)
     if file.endswith(SUFFIX):
         beside = None if SHARD.fullmatch(file) or "/" in file else _config_name(snapshot)
         config = None if beside is None else _config(snapshot, beside)
         header = read_safetensors(snapshot, file)
         return loading.from_header(header, config, name, _source(snapshot, beside), strict, top_k)
     if file.endswith(PICKLES):
-        raise InputError(
-            f"a pickle is never opened, it can run code: `{snapshot.where(file)}`",
-            hint="name a safetensors or GGUF file",
-        )
+        raise refuse_pickle(snapshot.where(file), "name a safetensors or GGUF file")
     if PurePosixPath(file).suffix == ".json" and not file.endswith(".index.json"):
         return loading.from_config(_config(snapshot, file), name, snapshot.where(file), strict)
     raise InputError(
         f"`{snapshot.where(file)}` is no model", hint="name a config.json, a safetensors or a GGUF file"
     )
+
+
+def _one_gguf(snapshot: Snapshot, file: str, name: str, strict: bool, top_k: int | None) -> AnyModel:
+    """A GGUF file, held against the config of the release that all files of its repository were made of.
+
+    It says itself what it holds, so that a config which cannot be had is a warning, with `strict` an error.
+    """
+    header, config = read_gguf(snapshot, file), None
+    warnings: tuple[str, ...] = ()
+    if CONFIGS[0] in snapshot.files:
+        try:
+            config = _config(snapshot, CONFIGS[0])
+        except MoecalcError as error:
+            if strict:
+                raise
+            warnings = (f"the config.json beside it is not read: {in_a_word(error)}",)
+    model = loading.from_header(header, config, name, "", strict, top_k)
+    model.warnings += warnings
+    return model
 
 
 def _header(snapshot: Snapshot) -> Header:

@@ -6,38 +6,43 @@ from typing import Any
 
 import msgspec
 
-from moecalc.api.loading import load
-from moecalc.api.model import Model, StatedModel
+from moecalc.api.engine_rules import (
+    by_layers,
+    cache_of,
+    check_formats,
+    check_plan,
+    context_warnings,
+    cut_warnings,
+    format_warnings,
+    has_cells,
+    is_mixture,
+    is_paged,
+    known_model,
+    lookups_in_ram,
+    share_of,
+)
+from moecalc.api.fit_setting import LLAMA_CPP
+from moecalc.api.model import Model
 from moecalc.api.precision import RELEASED, precision_for
+from moecalc.calc.deploy.budget import usable
 from moecalc.calc.deploy.fitted import capacity_of
-from moecalc.calc.deploy.fitting import Room
+from moecalc.calc.deploy.fitting import MACHINE, Case, Room, Shards, deal_layers
 from moecalc.calc.deploy.ranks import LOADED, Sharded, kv_copies
 from moecalc.calc.deploy.sharding import layer_count
 from moecalc.calc.serving.reservation import logical_bytes, naive_bytes
+from moecalc.calc.serving.rules import EngineRules
 from moecalc.calc.serving.served import Serving
 from moecalc.calc.serving.serving import RankBudget, Scheduler, rank_budgets
 from moecalc.calc.serving.serving_state import ReservedState, reserved_state
-from moecalc.errors import InputError, UndeterminedError
+from moecalc.errors import InputError
 from moecalc.ir.roles import Component, Role
 from moecalc.specs.engines import Engine, find_engine
 from moecalc.specs.fleet import Fleet
 from moecalc.specs.formats import Precision, find_format
-from moecalc.specs.gguf_mixtures import find_mixture
-from moecalc.specs.kv_formats import kv_format
 from moecalc.specs.plan import Plan
-from moecalc.specs.recipes import find_recipe
 from moecalc.specs.workload import check_length
 
 DEFAULT_ENGINE = "vllm"
-
-_SIZES = {
-    "tensor": "--tp",
-    "pipeline": "--pp",
-    "expert": "--ep",
-    "data": "--dp",
-    "attention_data": "--attention-dp",
-    "decode_context": "--dcp",
-}
 
 
 def serve(
@@ -64,25 +69,37 @@ def serve(
     InputError for a plan that matches neither model nor devices nor engine, UndeterminedError where a device's
     memory, the architecture or the engine's layout of its state is not known.
     """
-    found = _known(model)
-    chosen = find_engine(engine or ("llama.cpp" if _is_mixture(quant) else DEFAULT_ENGINE))
-    own = _plan(found, chosen, fleet, plan)
+    found = known_model(model)
+    chosen = find_engine(engine or (LLAMA_CPP if is_mixture(quant) else DEFAULT_ENGINE))
+    if plan is not None:
+        check_plan(found, chosen, plan, fleet)
     precision = precision_for(found, quant or RELEASED)
-    _check_formats(found, chosen, precision)
+    check_formats(found, chosen, precision, quant)
     scheduler, assumed = _scheduler(found, chosen, fleet, context, sequences, batched_tokens, utilization)
     if full_windows:
         scheduler = msgspec.structs.replace(scheduler, full_windows=_full_windows(chosen))
-    cache = _cache(found, chosen, kv_dtype)
+    cache = cache_of(found, chosen, kv_dtype)
     if speculate:
         _check_speculation(found, chosen)
-    towers = () if chosen.reservation.rule == "cells" else LOADED[1:]
+    towers = () if has_cells(chosen) else LOADED[1:]
     predicted = (Component.MTP,) if speculate else ()
     components = (Component.LANGUAGE, *towers, *predicted)
-    sharded = Sharded(ledger=found.ledger, plan=own, components=components)
+    multiple = chosen.vocabulary_multiple.value if chosen.vocabulary_multiple else 1
+    shards = Shards(found.ledger, components, multiple)
+    sharded = shards.sharded(plan or _dealt(chosen, fleet, shards, precision, scheduler, cache))
+    own = sharded.plan
     stages = Room(tuple(map(capacity_of, fleet.devices)), 0).of_stages(own)
-    budgets = rank_budgets(sharded, precision, chosen, scheduler, stages)
+    budgets = rank_budgets(
+        sharded,
+        precision,
+        chosen,
+        scheduler,
+        stages,
+        lookups_in_ram=lookups_in_ram(chosen, fleet.devices),
+    )
     state = reserved_state(sharded, chosen, scheduler, cache, budgets)
     element = Fraction(find_format(cache).bits, 8)
+    refusals = tuple(_refusals(chosen, sharded, precision, budgets))
     if plan is None:
         assumed["plan"] = own.words
     if kv_dtype is None:
@@ -106,86 +123,52 @@ def serve(
         logical_bytes=logical_bytes(found.ledger, scheduler.context, cache, components),
         naive_bytes=naive_bytes(found.ledger, scheduler.context, element),
         trained_length=found.context_length,
-        float32=precision.default == "fp32" and not _is_mixture(quant),
+        float32=precision.default == "fp32" and not is_mixture(quant),
         recurrent_float32=any(
             row.role.group == "recurrent" and row.stored_as == "fp32" for row in found.ledger.states
         ),
+        refusals=refusals,
         defaults=assumed,
         notes=tuple(_notes(found, chosen, own, precision, state, quant, speculate)),
         warnings=(
             *found.warnings,
             *found.workload(context=scheduler.context).warnings,
-            *_warnings(found, chosen, budgets, quant),
+            *refusals,
+            *_warnings(found, chosen, quant),
         ),
     )
 
 
-def _known(model: Any) -> Model:
-    found = model if isinstance(model, Model | StatedModel) else load(model)
-    if not isinstance(found, Model):
-        raise UndeterminedError(
-            f"`{found.name}` has no known architecture: what a GPU holds cannot be said",
-            hint=f"`moecalc show {found.name}` prints what follows from its figures",
-        )
-    return found
+def _dealt(
+    engine: Engine,
+    fleet: Fleet,
+    shards: Shards,
+    precision: Precision,
+    scheduler: Scheduler,
+    cache: str,
+) -> Plan:
+    """All devices as one tensor-parallel group, or whole layers on each where the engine splits nothing else.
 
-
-def _is_mixture(quant: str | None) -> bool:
-    return quant is not None and find_recipe(quant) is None and find_mixture(quant) is not None
-
-
-def _plan(found: Model, engine: Engine, fleet: Fleet, plan: Plan | None) -> Plan:
-    if plan is None:
-        by_tensor = "tensor" in engine.splits
-        plan = Plan(tensor=fleet.count) if by_tensor else Plan(pipeline=fleet.count)
-    for name, option in _SIZES.items():
-        if getattr(plan, name) > 1 and name not in engine.splits:
-            has = ", ".join(f"`{_SIZES[split]}`" for split in engine.splits)
-            raise InputError(
-                f"{engine.name} has no `{option}` that its logs back", hint=f"{engine.name} has {has}"
-            )
-    if plan.devices != fleet.count:
-        raise InputError(
-            f"`{plan.words}` makes {plan.devices} devices, and `--gpu` names {fleet.count}",
-            hint="`--tp` x `--pp` x `--dp` is the number of devices",
-        )
-    if "data" in engine.splits and engine.reservation.rule == "paged":
-        _check_experts(found, engine, plan)
-    multiple = engine.vocabulary_multiple
-    return msgspec.structs.replace(plan, vocabulary_multiple=multiple.value if multiple else 1)
-
-
-def _check_experts(found: Model, engine: Engine, plan: Plan) -> None:
-    """VLLM deals experts over all ranks of a stage or over none (FusedMoEParallelConfig)."""
-    ranks = plan.stage_devices
-    if plan.expert not in {1, ranks}:
-        raise InputError(
-            f"{engine.name} deals whole experts over `--tp` x `--dp` = {ranks} ranks, not {plan.expert}",
-            hint=f"type `--ep {ranks}`",
-        )
-    mixture = any(weight.pool is not None for weight in found.ledger.weights)
-    if plan.data > 1 and plan.expert == 1 and mixture:
-        raise InputError(
-            f"with `--dp {plan.data}` {engine.name} copies attention, and spreads the experts over all ranks",
-            hint=f"type `--ep {ranks}`; copies that share nothing are {plan.data} deployments of their own",
-        )
-
-
-def _check_formats(found: Model, engine: Engine, precision: Precision) -> None:
-    if engine.reservation.rule != "cells":
-        return
-    foreign = [
-        name for name in precision.formats if name.startswith(("fp8", "nvfp4", "int")) and "ggml" not in name
-    ]
-    if foreign:
-        raise InputError(
-            f"{engine.name} has no `{foreign[0]}`, in which `{found.name}` is stored",
-            hint="choose one of its mixtures: `--quant q8_0`, `--quant q4_k_m`",
-        )
+    Unequal devices get layers by their memory, as `fit` deals them.
+    """
+    capacities = tuple(usable(capacity_of(device), scheduler.utilization) for device in fleet.devices)
+    room = Room(capacities, engine.overheads.inside_bytes(fleet.count))
+    if room.is_uniform:
+        return Plan(pipeline=fleet.count) if by_layers(engine) else Plan(tensor=fleet.count)
+    logical = engine.reservation.rule == "logical"
+    case = Case(
+        kv_dtype=cache,
+        context=scheduler.context,
+        sequences=1 if is_paged(engine) else scheduler.sequences,
+        prefill_chunk=scheduler.batched_tokens,
+        lookups_in_ram=lookups_in_ram(engine, fleet.devices),
+        rules=None if logical else EngineRules(engine, scheduler),
+    )
+    return deal_layers(shards, precision, room, case)
 
 
 def _check_speculation(found: Model, engine: Engine) -> None:
-    if engine.reservation.rule == "cells":
+    if has_cells(engine):
         raise InputError(
             f"{engine.name} does not load multi-token-prediction modules here", hint="leave `--speculate` out"
         )
@@ -209,16 +192,16 @@ def _scheduler(
     for name, value in (("context", context), ("sequences", sequences), ("batched_tokens", batched_tokens)):
         if value is not None:
             check_length(name, value)
-    first = fleet.devices[0]
-    tier = engine.tier(min(map(capacity_of, fleet.devices)), first.name)
+    least = min(fleet.devices, key=capacity_of)
+    tier = engine.tier(capacity_of(least), least.name)
     batched = batched_tokens or tier.batched_tokens
     running = sequences or min(tier.sequences, batched)
-    if batched < running and engine.reservation.rule == "paged":
+    if batched < running and is_paged(engine):
         raise InputError(
             f"`--max-num-batched-tokens {batched}` is less than `--max-num-seqs {running}`",
             hint="every running sequence takes a token of each step",
         )
-    share = _share(utilization, engine)
+    share = share_of(utilization, engine)
     length = context or found.context_length or found.workload().context
     chosen = {
         "context": context,
@@ -239,35 +222,6 @@ def _full_windows(engine: Engine) -> bool:
             hint="choose an engine that reserves more: `--engine vllm` or `--engine llama.cpp`",
         )
     return True
-
-
-def _share(utilization: Fraction | float | None, engine: Engine) -> Fraction:
-    if engine.utilization is None:
-        if utilization is not None:
-            raise InputError(
-                f"{engine.name} has no share of memory that it may fill: it takes what it needs",
-                hint="leave `--gpu-memory-utilization` out",
-            )
-        return Fraction(1)
-    if utilization is None:
-        return Fraction(engine.utilization.value)
-    if isinstance(utilization, bool) or not 0 < utilization <= 1:  # nan is refused too
-        raise InputError(
-            f"`--gpu-memory-utilization` is {utilization!r}", hint="a share above 0 and at most 1, e.g. 0.9"
-        )
-    return Fraction(utilization).limit_denominator(10_000)
-
-
-def _cache(found: Model, engine: Engine, kv_dtype: str | None) -> str:
-    if kv_dtype is None:
-        return kv_format(engine.kv_dtype or found.kv_name()).name
-    name = found.kv_name(kv_dtype)
-    if engine.kv_dtypes and name not in engine.kv_dtypes:
-        raise InputError(
-            f"{engine.name} has no cache in `{kv_dtype}`",
-            hint=f"{engine.name} has {', '.join(word for word in engine.kv_dtypes)}".replace("ggml-", ""),
-        )
-    return name
 
 
 def _checkpoint(name: str) -> str:
@@ -306,29 +260,29 @@ def _notes(
     if any(buffer.what == "SWA" for buffers in state.buffers for buffer in buffers):
         yield "windowed layers have cells for the window and one ubatch (for the whole context with `--swa-full`)"
     predicting = [weight for weight in found.ledger.weights if weight.component is Component.MTP]
-    if predicting and not speculate and engine.reservation.rule != "cells":
+    if predicting and not speculate and not has_cells(engine):
         size = sum(precision.bytes_of(weight) for weight in predicting)
         yield f"multi-token-prediction modules ({float(size) / 2**30:.2f} GiB) are loaded with `--speculate` only"
-    if quant is not None and precision is not found.precision and engine.reservation.rule == "paged":
+    if quant is not None and precision is not found.precision and is_paged(engine):
         yield f"the checkpoint to load has to be stored in `{quant}`: put its id in the command"
+    nodes = engine.launch.nodes if engine.launch is not None else None
+    if plan.devices > MACHINE and nodes is not None:
+        yield f"{plan.devices} GPUs stand in several machines: the command names no nodes; {engine.name} needs {nodes}"
     if plan.redundant_experts:
         yield f"{plan.redundant_experts} more copies of experts in each layer (EPLB) are among the weights"
 
 
-def _warnings(
-    found: Model, engine: Engine, budgets: tuple[RankBudget, ...], quant: str | None
+def _refusals(
+    engine: Engine, sharded: Sharded, precision: Precision, budgets: tuple[RankBudget, ...]
 ) -> Iterator[str]:
-    for budget in budgets:
-        spare = budget.capacity_bytes - budget.granted_bytes
-        if budget.context_outside and spare < budget.context_bytes:
-            yield (
-                "the share of memory leaves too little for the CUDA context beside it "
-                f"({float(spare) / 2**30:.2f} of {float(budget.context_bytes) / 2**30:.2f} GiB): {engine.name} refuses "
-                "to start"
-            )
-            break
-    if engine.reservation.rule == "paged" and _is_mixture(quant):
-        yield f"{engine.name} reads GGUF files by way of an experiment; no log of it backs these figures"
+    least = min(budgets, key=lambda budget: budget.capacity_bytes)
+    yield from context_warnings(engine, least.capacity_bytes, least.granted_bytes)
+    if not by_layers(engine):
+        yield from cut_warnings(sharded.shares, precision, sharded.plan)
+
+
+def _warnings(found: Model, engine: Engine, quant: str | None) -> Iterator[str]:
+    yield from format_warnings(engine, quant)
     towers = {weight.component for weight in found.ledger.weights} & {Component.VISION, Component.AUDIO}
-    if engine.reservation.rule == "paged" and towers:
+    if is_paged(engine) and towers:
         yield "images and sound take memory of their own while they are encoded, which is not counted"

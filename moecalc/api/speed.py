@@ -9,7 +9,7 @@ from moecalc.api.precision import RELEASED
 from moecalc.api.rooflines import roofline
 from moecalc.calc.deploy.budget import Holding, fullest
 from moecalc.calc.deploy.fitted import Setting
-from moecalc.calc.deploy.fitting import Room, best_holding
+from moecalc.calc.deploy.fitting import Room
 from moecalc.calc.deploy.offload import Demand, Layers, Offload
 from moecalc.calc.speed import measured as held_against
 from moecalc.calc.speed import speculation
@@ -68,7 +68,7 @@ def speed(
     name = quant or RELEASED
     setting = asked.setting(name, fleet.devices)
     room = setting.room(fleet)
-    holding = _holding(asked, setting, room, name, plan)
+    holding = asked.holding(setting, fleet, name, plan)
     held = _held(holding, setting, room)
     bound = roofline(found, fleet, holding.plan, quant, setting.case.kv_dtype)
     part = None
@@ -168,23 +168,6 @@ def host_link_of(fleet: Fleet) -> int | None:
     return min(known) if len(known) == len(links) else None
 
 
-def _holding(asked: Asked, setting: Setting, room: Room, quant: str, plan: Plan | None) -> Holding:
-    shards = asked.shards(setting)
-    if plan is None:
-        return best_holding(shards, asked.precision(quant), room, setting.case)
-    if plan.devices != room.devices:
-        raise InputError(
-            f"`{plan.words}` makes {plan.devices} devices, and `--gpu` names {room.devices}",
-            hint="`--tp` x `--pp` x `--dp` is the number of devices",
-        )
-    if setting.case.layers_only and plan.tensor * plan.data > 1:
-        raise InputError(
-            f"`{plan.words}`: llama.cpp deals whole layers to its devices",
-            hint=f"`--pp {plan.devices}`, or leave the plan out",
-        )
-    return setting.case.holding(shards.sharded(plan), asked.precision(quant))
-
-
 def _expected(
     bound: Roofline, workload: Workload, setting: Setting, prompt: int | None, *, served: bool
 ) -> Expected | NoExpectation:
@@ -245,10 +228,9 @@ def _hybrid(
         return None
     plan = Plan(pipeline=fleet.count)
     bound = roofline(asked.model, fleet, plan, quant, setting.case.kv_dtype)
-    demand = Demand(
-        kv_dtype=setting.case.kv_dtype, context=setting.case.context, sequences=setting.case.sequences
+    return bound, offload_ceiling(
+        bound, host.layers, host.demand(), placed, fleet, prompt=prompt, routing=routing
     )
-    return bound, offload_ceiling(bound, host.layers, demand, placed, fleet, prompt=prompt, routing=routing)
 
 
 def _arithmetic(bound: Roofline, fleet: Fleet) -> dict[str, str | None]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from moecalc.api.fit_setting import Asked, shares_memory
+from moecalc.api.engine_rules import shares_memory
+from moecalc.api.fit_setting import Asked
 from moecalc.api.fleets import LOCAL, fleet_of
 from moecalc.api.precision import RELEASED
 from moecalc.api.rooflines import roofline

@@ -1,13 +1,20 @@
 """`train`: what it takes to train a model, or adapters beside it, on a fleet."""
 
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 from moecalc.api.loading import load
 from moecalc.api.model import Model, StatedModel
 from moecalc.api.outlays import draw_of, outlay_of
 from moecalc.api.precision import precision_for
+from moecalc.api.training_input import (
+    check_experts,
+    device_of,
+    imbalance_of,
+    pue_of,
+    sequences_of_a_step,
+    share_of,
+)
 from moecalc.calc.cost.outlay import Outlay
 from moecalc.calc.training.training import Training
 from moecalc.calc.training.training_activations import Saving
@@ -16,7 +23,6 @@ from moecalc.calc.training.training_memory import TrainingMemory
 from moecalc.calc.training.training_time import NETWORK_BYTES_PER_SECOND, StepModel, StepPrediction
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.ir.roles import Component
-from moecalc.specs import money
 from moecalc.specs.fleet import Fleet, missing, require_bandwidth
 from moecalc.specs.hardware import Accelerator
 from moecalc.specs.money import Amount
@@ -36,9 +42,10 @@ from moecalc.units import parse_bytes_per_second
 MFU = Decimal("0.4")
 """Assumed where nothing is said: Llama 3.1 405B reached 0.38 to 0.43 (arXiv 2407.21783, table 4)."""
 
+MOST_TOKENS = 10**18
+"""More than a thousand times all text there is."""
+
 PREDICT = "predict"
-GLOBAL_BATCH_TOKENS = 4 * 2**20
-"""Assumed: 4M tokens, what Llama 3.1 405B began with (arXiv 2407.21783, section 3.4.1)."""
 
 
 def train(
@@ -81,15 +88,18 @@ def train(
             f"`{found.name}` has no known architecture to train",
             hint=f"`moecalc show {found.name}` prints what follows from its figures",
         )
-    device = _device(fleet, plan)
-    if tokens < 1:
-        raise InputError(f"`--tokens` is {tokens}", hint="a run trains on at least one token: `--tokens 15T`")
+    device = device_of(fleet, plan)
+    if not 1 <= tokens <= MOST_TOKENS:
+        raise InputError(
+            f"`--tokens` is {tokens:,}", hint=f"a run trains on 1 to {MOST_TOKENS:,} tokens: `--tokens 15T`"
+        )
     check_length("--sequence", sequence)
     check_length("--micro-batch", micro_batch)
     defaults: dict[str, str | int] = {}
-    batch = _global_batch(global_batch, sequence, micro_batch, plan, defaults)
+    batch = sequences_of_a_step(global_batch, sequence, micro_batch, plan, defaults)
     stored = find_training_precision(precision)
     chosen = optimizer or stored.optimizer
+    check_experts(found, plan)
     adapters = parse_lora(lora) if isinstance(lora, str) else lora
     if quant is not None and adapters is None:
         raise InputError(
@@ -116,7 +126,7 @@ def train(
         recompute=parse_recompute(recompute) if isinstance(recompute, str) else recompute,
         dropout=dropout,
         lora=adapters,
-        imbalance=_imbalance(imbalance),
+        imbalance=imbalance_of(imbalance, plan),
     )
     memory = TrainingMemory(
         ledger=found.ledger,
@@ -162,7 +172,7 @@ def train(
         price_words=price_words,
         draw=draw,
         draw_words=draw_words,
-        pue=_pue(pue),
+        pue=pue_of(pue),
         usable=device.usable_bytes(),
         quant=quant,
         defaults=defaults,
@@ -177,50 +187,6 @@ class StepSource(NamedTuple):
     memory: TrainingMemory
     flops: TrainingFlops
     peak: int
-
-
-def _device(fleet: Fleet, plan: TrainingPlan) -> Accelerator:
-    if not fleet.is_uniform:
-        raise InputError(
-            f"`--gpu {fleet.describe()}` mixes devices",
-            hint="the ranks of a training run are equal: `--gpu 8xh100`",
-        )
-    if plan.devices != fleet.count:
-        raise InputError(
-            f"the plan makes {plan.devices:,} devices, and `--gpu` names {fleet.count:,}",
-            hint="tensor x pipeline x context x data ranks are the devices",
-        )
-    return fleet.groups[0].device
-
-
-def _global_batch(
-    tokens: int | None,
-    sequence: int,
-    micro_batch: int,
-    plan: TrainingPlan,
-    defaults: dict[str, str | int],
-) -> int:
-    """Sequences of a step. Raises InputError where they cannot be dealt out evenly."""
-    least = plan.copies * micro_batch * (plan.pipeline if plan.virtual > 1 else 1)
-    if tokens is None:
-        chosen = max(1, GLOBAL_BATCH_TOKENS // (sequence * least)) * least
-        defaults["global batch"] = chosen * sequence
-        return chosen
-    if tokens % sequence:
-        raise InputError(
-            f"`--global-batch` of {tokens:,} tokens is no multiple of `--sequence {sequence}`",
-            hint=f"type `--global-batch {max(1, tokens // sequence) * sequence}`",
-        )
-    sequences = tokens // sequence
-    each = plan.copies * micro_batch
-    if sequences % each:
-        nearest = max(1, sequences // each) * each * sequence
-        raise InputError(
-            f"`--global-batch` of {sequences:,} sequences is no multiple of {plan.copies:,} data ranks x "
-            f"`--micro-batch {micro_batch}`",
-            hint=f"type `--global-batch {nearest}` ({nearest // sequence:,} sequences)",
-        )
-    return sequences
 
 
 def _mfu(
@@ -238,14 +204,14 @@ def _mfu(
         if mfu is None:
             defaults["MFU"] = f"{MFU:%}".replace(".0%", "%")
             return float(MFU), "assumed (Llama 3.1 405B: 38% to 43%, arXiv 2407.21783, table 4)", None
-        return float(_share("--mfu", mfu)), "as given, of the dense bf16 peak", None
+        return float(share_of("--mfu", mfu)), "as given, of the dense bf16 peak", None
     device, peak = source.device, source.peak
     known, arithmetic = matmuls(), source.memory.saving.precision.arithmetic
     achieved = known.per_second(device.name, "bf16")
     low = known.per_second(device.name, arithmetic)
     words = "matmuls as measured"
     if matmul_efficiency is not None:
-        share = _share("--matmul-efficiency", matmul_efficiency)
+        share = share_of("--matmul-efficiency", matmul_efficiency)
         fast = device.peak(arithmetic)
         achieved = int(share * peak)
         low = int(share * (fast.per_second if fast else peak))
@@ -274,35 +240,16 @@ def _mfu(
         link=device.interconnect.bytes_per_second if device.interconnect else None,
         network=speed,
     ).predict()
-    return predicted.mfu, f"predicted: {words}", predicted
+    return predicted.mfu, f"predicted: {words}{_of_its_own_peak(source, predicted.mfu)}", predicted
 
 
-def _share(option: str, value: Amount) -> Decimal:
-    try:
-        return money.share(option, value)
-    except InputError as error:
-        predict = f"`{option} 0.4`, above 0 and at most 1" + (
-            ", or `--mfu predict`" if option == "--mfu" else ""
-        )
-        raise InputError(error.message, hint=predict) from None
-
-
-def _imbalance(value: Amount) -> Fraction:
-    found = Fraction(money.number("--imbalance", value, "--imbalance 1.2"))
-    if found < 1:
-        raise InputError(
-            f"`--imbalance` is {value}", hint="tokens of the fullest rank's experts over the mean: at least 1"
-        )
-    return found
-
-
-def _pue(value: Amount) -> Decimal:
-    found = money.number("--pue", value, "--pue 1.1")
-    if found < 1:
-        raise InputError(
-            f"`--pue` is {value}", hint="power of the site over that of its machines: at least 1"
-        )
-    return found
+def _of_its_own_peak(source: StepSource, mfu: float) -> str:
+    """What a share of the bf16 peak, which FP8 can exceed, is of the faster format's own."""
+    arithmetic = source.memory.saving.precision.arithmetic
+    own = source.device.peak(arithmetic)
+    if arithmetic == "bf16" or own is None:
+        return ""
+    return f"; of the bf16 peak, {mfu * source.peak / own.per_second:.0%} of the {arithmetic} one"
 
 
 def _rent(fleet: Fleet, price: Amount | None) -> tuple[Outlay | None, str]:
@@ -326,6 +273,10 @@ def _warnings(model: Model, memory: TrainingMemory) -> list[str]:
         found.append("several residual streams: one is counted among the activations")
     if any(w.role.group == "recurrent" for w in memory.rows.weights) and saving.kernels == "autograd":
         found.append("recurrences in plain PyTorch keep far more than is counted here")
+    if plan.zero > 1 and plan.pipeline > 1:
+        found.append(
+            f"ZeRO {plan.zero} exchanges with every microbatch of a pipeline, and DeepSpeed refuses the two together"
+        )
     if memory.microbatches < plan.pipeline:
         found.append(
             f"{memory.microbatches} microbatches for {plan.pipeline} pipeline stages: some always idle"

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Literal
 
 from moecalc.errors import InputError
-from moecalc.ir.numeric import Number
+from moecalc.ir.numeric import Number, fraction
 from moecalc.ir.roles import Component, Role
 from moecalc.ir.rows import Kind, Ledger, Weight
 
@@ -45,7 +45,7 @@ def routed(ledger: Ledger) -> Number:
 
 def active_share(weight: Weight) -> Number:
     """The expected share of a weight one token uses: top_k / experts for routed ones, else 1."""
-    return Fraction(weight.pool.calls) / weight.pool.experts if weight.pool else 1
+    return fraction(weight.pool.calls, weight.pool.experts) if weight.pool else 1
 
 
 def active(ledger: Ledger, convention: ActiveConvention = "all") -> Number:

@@ -22,6 +22,17 @@ class LineDifference(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     old: Fraction | None
     new: Fraction | None
+    sides: tuple[Line | None, Line | None]
+    """The lines themselves: a range, or whose word a figure is, where there is no number."""
+
+    @property
+    def stated(self) -> dict[str, dict[str, Any]]:
+        """Of each side that is somebody's statement: its range, and whose word it is."""
+        return {
+            name: {"low": plain(line.low), "high": plain(line.high), "provenance": line.provenance}
+            for name, line in zip(("old", "new"), self.sides, strict=True)
+            if line is not None and line.provenance is not None
+        }
 
     @property
     def change(self) -> Fraction | None:
@@ -98,6 +109,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
                     "old": plain(line.old),
                     "new": plain(line.new),
                     "change": plain(line.change),
+                    **({"stated": line.stated} if line.stated else {}),
                 }
                 for line in self.lines
             ],
@@ -127,7 +139,9 @@ def line_differences(old: Iterable[Line], new: Iterable[Line]) -> Iterator[LineD
         yield (
             None
             if same and (one.low, one.high) == (other.low, other.high)  # type: ignore[union-attr] # both are there
-            else LineDifference(id=id_, label=line.label, unit=line.unit, old=values[0], new=values[1])
+            else LineDifference(
+                id=id_, label=line.label, unit=line.unit, old=values[0], new=values[1], sides=(one, other)
+            )
         )
 
 

@@ -24,6 +24,8 @@ FindingKind = Literal[
     "copy",
     "buffer",
     "beside",
+    "by sum",
+    "total size",
 ]
 
 DISAGREEMENTS: frozenset[FindingKind] = frozenset(

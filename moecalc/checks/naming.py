@@ -20,9 +20,10 @@ Stored = Mapping[Unit, Sequence[Bundle]]
 class Naming:
     """The names of one checkpoint, against the rows that they should be of."""
 
-    def __init__(self, lifted: Lifted, rows: Units, stored: Stored) -> None:
+    def __init__(self, lifted: Lifted, rows: Units, stored: Stored, norms: frozenset[str]) -> None:
         self._layout = lifted.layout
         self._stem = lifted.stem
+        self._norms_known = norms
         self._rows = rows
         self._own = {
             unit: dict.fromkeys(e.template for e in stored.get(unit, ()) if e.values) for unit in rows
@@ -62,9 +63,15 @@ class Naming:
             fitting = words_beside([word for _, word in named], group)
             found.update(template for template, word in named if word not in fitting)
         if norms:
-            fitting = norms_beside([norm for _, norm in norms], self._norms_in(unit))
+            fitting = self._norms_beside(unit, [norm for _, norm in norms])
             found.update(template for template, norm in norms if norm not in fitting)
         return frozenset(found)
+
+    def _norms_beside(self, unit: Unit, own: Iterable[str]) -> frozenset[str]:
+        """The norms that stand beside these, none but those that the model's code has."""
+        allowed = [norm for norm in own if norm in self._norms_known]
+        fitting = norms_beside(allowed, self._norms_in(unit), self._norms_known)
+        return fitting & self._norms_known
 
     def _norms_in(self, unit: Unit) -> int:
         """Norms that a layer should have: half as many as rows where each has a bias."""
@@ -123,7 +130,7 @@ class Naming:
 
     def _norms(self, unit: Unit, own: Iterable[str]) -> frozenset[str]:
         names = (self._within_layer(name) for name in own)
-        return norms_beside(filter(None, (norm_of(name) for name in names if name)), self._norms_in(unit))
+        return self._norms_beside(unit, filter(None, (norm_of(name) for name in names if name)))
 
     def _likelihood(
         self, template: str, row: Row, norms: frozenset[str], own: Collection[str]

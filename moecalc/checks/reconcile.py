@@ -16,13 +16,15 @@ from moecalc.checks.findings import Finding, FindingKind, Findings, sides
 from moecalc.checks.matching import Matcher, Names, Original
 from moecalc.checks.naming import Naming
 from moecalc.ir.roles import Component, Role
-from moecalc.ir.rows import Kind, Ledger
+from moecalc.ir.rows import Kind, Ledger, Weight
 from moecalc.sources.headers.tensors import Header
 from moecalc.sources.layouts.breakdown import Breakdown, break_down
 from moecalc.sources.layouts.bundles import Bundle, bundle
 from moecalc.sources.layouts.layout import Place
-from moecalc.sources.layouts.lift import Lifted, lift, template_of
+from moecalc.sources.layouts.lift import lift, template_of
+from moecalc.sources.layouts.vocabularies import KNOWN_NORMS
 from moecalc.specs.formats import Placement, Precision
+from moecalc.units import format_counted
 
 TOWERS = (Component.VISION, Component.AUDIO)
 
@@ -34,6 +36,8 @@ class Reconciliation(msgspec.Struct, frozen=True):
 
     header: Header
     layout: str
+    against: str
+    """What the header was held against, in a word."""
     findings: tuple[Finding, ...]
     breakdown: Breakdown
     placements: tuple[Placement, ...] = ()
@@ -54,10 +58,9 @@ class Reconciliation(msgspec.Struct, frozen=True):
     @property
     def summary(self) -> str:
         """One sentence for a reader who did not ask."""
-        count = len(self.header.tensors)
-        tensors = f"{count:,} tensor{'' if count == 1 else 's'}"
+        tensors = format_counted(len(self.header.tensors), "tensor")
         explained = Counter(
-            f.kind for f in self.findings if f.kind in {"copy", "buffer"} for _ in range(f.tensors)
+            f.kind for f in self.findings if f.kind in {"copy", "buffer", "by sum"} for _ in range(f.tensors)
         )
         beside = ", ".join(f"{count:,} {_counted(kind, count)}" for kind, count in explained.items())
         kinds: dict[str, int] = {}
@@ -68,9 +71,11 @@ class Reconciliation(msgspec.Struct, frozen=True):
         if kinds:
             said = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
             more = f"; {index}" if self.header.contradictions else ""
-            return f"config and header disagree: {said} of {tensors}{more}"
+            return f"{self.against} and header disagree: {said} of {tensors}{more}"
         more = f", but {index}" if self.header.contradictions else ""
-        return f"config and header agree on {tensors}" + (f" ({beside})" if beside else "") + more
+        if self.header.misstatements:
+            more += "; the index's total_size is another than their sum"
+        return f"{self.against} and header agree on {tensors}" + (f" ({beside})" if beside else "") + more
 
     def stored_precision(self, precision: Precision) -> Precision:
         """The config's precision, put right where the header stores rows in another plain dtype."""
@@ -79,20 +84,43 @@ class Reconciliation(msgspec.Struct, frozen=True):
             return msgspec.structs.replace(precision, default=formats.pop())
         return msgspec.structs.replace(precision, placements=(*self.placements, *precision.placements))
 
+    def stored_ledger(self, ledger: Ledger) -> Ledger:
+        """The ledger, put right where rows have a format of their own and all layers are stored in another."""
+        weights = tuple(map(self._as_stored, ledger.weights))
+        return msgspec.structs.replace(ledger, weights=weights)
+
+    def _as_stored(self, weight: Weight) -> Weight:
+        if weight.stored_as is None:
+            return weight
+        formats = {
+            next((p.format for p in self.placements if p.names(weight) and p.covers(weight, layer)), None)
+            for layer in weight.indices or (0,)
+        }
+        stored = formats.pop() if len(formats) == 1 else None
+        return weight if stored is None else msgspec.structs.replace(weight, stored_as=stored)
+
 
 def _counted(kind: str, count: int) -> str:
+    if kind == "by sum":
+        return "of towers by their sum alone"
     if kind == "copy":
         return "copy" if count == 1 else "copies"
     return "buffer no ledger has" if count == 1 else "buffers no ledger has"
 
 
-def reconcile(ledger: Ledger, precision: Precision, header: Header) -> Reconciliation:
-    """Hold a ledger against a header."""
-    return reconcile_lifted(ledger, precision, header, lift(header))
+def reconcile(
+    ledger: Ledger,
+    precision: Precision,
+    header: Header,
+    against: str = "config",
+    norms: frozenset[str] = KNOWN_NORMS,
+) -> Reconciliation:
+    """Hold a ledger against a header.
 
-
-def reconcile_lifted(ledger: Ledger, precision: Precision, header: Header, lifted: Lifted) -> Reconciliation:
-    """As `reconcile`, with the header lifted already."""
+    `against` says in a word where the ledger comes from. `norms` are the names that the model's code may give the
+    norms of its layers, of those that the vocabularies know.
+    """
+    lifted = lift(header)
     rows = expected_rows(ledger)
     bundles = bundle(lifted.parts)
     found = Findings()
@@ -105,7 +133,7 @@ def reconcile_lifted(ledger: Ledger, precision: Precision, header: Header, lifte
             layer = None if each.component is Component.MTP else each.layer
             by_unit.setdefault((each.component, layer), []).append(each)
     _follow(rows, by_unit.get(_OUTSIDE, []))
-    naming = Naming(lifted, rows, by_unit)
+    naming = Naming(lifted, rows, by_unit, KNOWN_NORMS if lifted.layout.foreign else norms)
     originals = _originals(ledger, bundles, header)
     whole = [component for component in Component if _is_beside(component, ledger, bundles)]
     for unit in dict.fromkeys([*rows, *by_unit]):
@@ -120,6 +148,7 @@ def reconcile_lifted(ledger: Ledger, precision: Precision, header: Header, lifte
     return Reconciliation(
         header=header,
         layout=lifted.layout.name,
+        against=against,
         findings=tuple(found.collapsed()),
         breakdown=break_down(bundles, buffers, tied, found.bits, found.idle, header.duplicates),
         placements=found.placements(),
@@ -148,6 +177,8 @@ def _hold_files(header: Header, found: Findings) -> None:
         )
     for text in header.contradictions:
         found.say(Finding("index", text))
+    for text in header.misstatements:
+        found.say(Finding("total size", text))
 
 
 def _originals(ledger: Ledger, bundles: Sequence[Bundle], header: Header) -> dict[Role, Original]:
@@ -198,14 +229,19 @@ def _is_beside(component: Component, ledger: Ledger, bundles: Sequence[Bundle]) 
 
 
 def _hold_whole(component: Component, ledger: Ledger, bundles: Sequence[Bundle], found: Findings) -> None:
-    """A component by its sum. What the config says nothing of stands beside the model; the rest must agree."""
+    """A component by its sum, and said to be: the rows of a tower have no names.
+
+    What the config says nothing of stands beside the model; the rest must agree.
+    """
     expected = int(sum(w.elements for w in ledger.weights if w.component is component))
     stored = sum(each.elements() for each in bundles)
-    if expected == stored:
-        return
     tensors, size = sum(each.tensors for each in bundles), sum(each.bytes for each in bundles)
     kind: FindingKind = "other shape"
-    if not expected:
+    if expected == stored:
+        if not expected:
+            return
+        kind = "by sum"
+    elif not expected:
         kind = "beside"
     elif not stored:
         kind = "missing"

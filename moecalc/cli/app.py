@@ -23,6 +23,8 @@ COMMANDS = {
     "speed": "speed",
     "cost": "cost",
     "train": "train",
+    "scaling": "scaling",
+    "design": "design",
     "check": "check",
     "diff": "diff",
     "claim": "claim",
@@ -45,6 +47,7 @@ NEEDS_A_MODEL = (
     "speed",
     "cost",
     "train",
+    "design",
     "export",
     "diff",
 )

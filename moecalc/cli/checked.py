@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from moecalc.api.checking import Check, check, found_file
+from moecalc.api.checking import Check, check
 from moecalc.cli.output import emit, warn
 from moecalc.errors import (
     EXIT_CHECK_FAILED,
@@ -18,12 +18,13 @@ from moecalc.errors import (
 def answer(config: str | None = None, base: str | None = None, format_: str = "text") -> None:
     """Check, print, and raise what its exit code is made of: CheckFailed (1) or UndeterminedError (3)."""
     try:
-        done = check(found_file(None if config is None else Path(config)), base)
+        done = check(config, base)
     except MoecalcError as error:
-        if format_ == "github" and error.file is not None:
+        if format_ == "github":
             from moecalc.render.budgets.github import error_command
 
-            emit(error_command(error.message, error.hint, _from_root(error.file), error.line))
+            place = None if error.file is None else _from_root(error.file)
+            emit(error_command(error.message, error.hint, place, error.line))
         raise
     checked = done.checked
     emit(_rendered(done, format_))

@@ -105,6 +105,7 @@ def command(
     dcp: deployment.DecodeContextOption = None,
     redundant_experts: deployment.RedundantOption = 0,
     stages: deployment.StagesOption = None,
+    sp: deployment.SequenceParallelOption = False,
     utilization: deployment.MemoryShareOption = None,
     engine: deployment.EngineOption = None,
     json: cli.options.JsonOption = False,
@@ -122,7 +123,7 @@ def command(
     found = cost(
         load(model, strict),
         fleet,
-        plan=deployment.plan_of(tp, pp, ep, dp, attention_dp, dcp, redundant_experts, stages),
+        plan=deployment.plan_of(tp, pp, ep, dp, attention_dp, dcp, redundant_experts, stages, sp),
         quant=quant,
         kv_dtype=kv_dtype,
         engine=engine,

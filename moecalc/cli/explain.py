@@ -39,13 +39,14 @@ def command(
     dtype: options.DtypeOption = None,
     quant: options.QuantOption = None,
     kv_dtype: options.KvDtypeOption = None,
+    headers: options.HeadersOption = False,
     json: options.JsonOption = False,
 ) -> None:
     """The working behind the figures, row by row.
 
     Every row of the ledger with its numbers put in.
     """
-    loaded = load(model)
+    loaded = load(model, headers=headers)
     if not isinstance(loaded, Model):
         raise UndeterminedError(
             f"`{loaded.name}` has no known architecture to explain",

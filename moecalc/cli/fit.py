@@ -10,12 +10,15 @@ from moecalc import cli
 from moecalc.api.fitting import fit
 from moecalc.api.fleets import fleet_of
 from moecalc.api.loading import load
+from moecalc.api.model import StatedModel
 from moecalc.api.offering import offers
+from moecalc.api.stated_fitting import fit_stated
 from moecalc.calc.deploy.fit_lines import fit_report, offers_report
+from moecalc.calc.deploy.stated_fit import StatedFit, stated_report
 from moecalc.cli import deployment
 from moecalc.cli.output import emit, warn
 from moecalc.cli.values import one_format, tokens
-from moecalc.errors import EXIT_CHECK_FAILED, InputError
+from moecalc.errors import EXIT_CHECK_FAILED, InputError, UndeterminedError
 
 EXAMPLES = (
     "moecalc fit qwen3-30b-a3b --quant q4_k_m --context 32k --vram 12GiB --ram 32GiB",
@@ -75,6 +78,24 @@ def command(
     from moecalc.render.json import report_json
     from moecalc.render.layout import width
 
+    if isinstance(loaded, StatedModel) and fleet is not None:
+        shaped = {
+            "a plan": plan,
+            "`--engine`": engine,
+            "`--context`": context,
+            "`--kv-dtype`": kv_dtype,
+            "`--sequences`": None if sequences == 1 else sequences,
+            "`--explain`": explain or None,
+        }
+        needing = [what for what, value in shaped.items() if value is not None]
+        if needing:
+            raise InputError(
+                f"{needing[0]} needs shapes, and of `{loaded.name}` only counts are known",
+                hint="leave it out: the weights alone are held against the devices",
+            )
+        return _stated(
+            fit_stated(loaded, fleet, quant=quant, utilization=utilization), require, json, markdown
+        )
     if fleet is None:
         given = {"a plan": plan is not None, "`--require`": require, "`--explain`": explain, "`--ram`": ram}
         needing = [what for what, is_given in given.items() if is_given]
@@ -118,3 +139,23 @@ def command(
     if json or markdown:
         warn(fitted.warnings)
     return EXIT_CHECK_FAILED if require and not fitted.holds else 0
+
+
+def _stated(found: StatedFit, require: bool, json: bool, markdown: bool) -> int:
+    """A model of which only counts are known: required to fit, it fails closed where that cannot be said."""
+    from moecalc.render.fit_stated import stated_markdown, stated_text
+    from moecalc.render.json import report_json
+    from moecalc.render.layout import width
+
+    if require and found.fits is None:
+        raise UndeterminedError(
+            f"whether `{found.model}` fits cannot be said: its shapes, and so its state, are not known",
+            hint="leave `--require` out to see what the weights take",
+        )
+    if json:
+        emit(report_json(stated_report(found)))
+    else:
+        emit(stated_markdown(found) if markdown else stated_text(found, width()))
+    if json or markdown:
+        warn(found.warnings)
+    return EXIT_CHECK_FAILED if require else 0

@@ -31,14 +31,17 @@ def command(
     element is. Exit code 1 where they disagree.
     """
     loaded = reconciled(model)
+    held = loaded.reconciliations
+    disagreeing = [each for each in held if not each.agrees]
     if json:
         from moecalc.render.reconcile import reconcile_json
 
-        emit(reconcile_json(loaded.name, loaded.source, loaded.reconciliation))
+        emit(reconcile_json(loaded.name, loaded.config_source, (*disagreeing, held[-1])[0]))
     else:
         from moecalc.render.layout import width
         from moecalc.render.reconcile import reconcile_text
 
-        emit(reconcile_text(loaded.name, loaded.source, loaded.reconciliation, width()))
-    if not loaded.reconciliation.agrees:
-        raise CheckFailed(loaded.reconciliation.summary)
+        texts = [reconcile_text(loaded.name, loaded.config_source, each, width()) for each in held]
+        emit("\n\n".join(texts))
+    if disagreeing:
+        raise CheckFailed("; ".join(each.summary for each in disagreeing))

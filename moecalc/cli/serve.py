@@ -63,6 +63,7 @@ def command(
     dcp: deployment.DecodeContextOption = None,
     redundant_experts: deployment.RedundantOption = 0,
     stages: deployment.StagesOption = None,
+    sp: deployment.SequenceParallelOption = False,
     engine: deployment.EngineOption = None,
     context: ContextOption = None,
     max_num_seqs: RunningOption = None,
@@ -86,12 +87,12 @@ def command(
     if fleet is None:
         raise InputError("no devices to serve on", hint="add `--gpu 8xh100`, or `--vram 24GiB`")
     if tp is None:
-        tp = _tensor(fleet.count, pp, dp, stages, ep, attention_dp, dcp, redundant_experts)
+        tp = _tensor(fleet.count, pp, dp, stages, ep, attention_dp, dcp, redundant_experts, sp)
     found = serve(
         load(model, strict),
         fleet,
         engine=engine,
-        plan=deployment.plan_of(tp, pp, ep, dp, attention_dp, dcp, redundant_experts, stages),
+        plan=deployment.plan_of(tp, pp, ep, dp, attention_dp, dcp, redundant_experts, stages, sp),
         context=tokens(context),
         sequences=max_num_seqs,
         batched_tokens=tokens(max_num_batched_tokens),

@@ -114,7 +114,11 @@ def _beside(loaded: AnyModel) -> dict[str, Any]:
     """What outside sources say of the model: claims with their verdicts and pins, or the statements of an outline."""
     if isinstance(loaded, Model):
         claims = [verdict.to_dict() for verdict in judge(loaded.claims, loaded.ledger)]
-        return {"claims": claims, "pins": msgspec.to_builtins(loaded.pins)}
+        beside = {"claims": claims, "pins": msgspec.to_builtins(loaded.pins)}
+        if loaded.reconciliations:
+            held = [{"agrees": each.agrees, "summary": each.summary} for each in loaded.reconciliations]
+            beside["reconciliations"] = held
+        return beside
     return {"statements": msgspec.to_builtins(loaded.outline)}
 
 

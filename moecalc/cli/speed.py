@@ -90,6 +90,7 @@ def command(
     dcp: deployment.DecodeContextOption = None,
     redundant_experts: deployment.RedundantOption = 0,
     stages: deployment.StagesOption = None,
+    sp: deployment.SequenceParallelOption = False,
     utilization: deployment.MemoryShareOption = None,
     engine: deployment.EngineOption = None,
     served: ServedOption = False,
@@ -112,7 +113,7 @@ def command(
     """
     one_format(json, markdown)
     loaded = load(model, strict)
-    plan = deployment.plan_of(tp, pp, ep, dp, attention_dp, dcp, redundant_experts, stages)
+    plan = deployment.plan_of(tp, pp, ep, dp, attention_dp, dcp, redundant_experts, stages, sp)
     from moecalc.api.fleets import fleet_of
     from moecalc.api.speed import speed
     from moecalc.api.sweep import SWEEP, batches_of, fleets_of, sweep

@@ -1,14 +1,15 @@
-"""Arithmetic that means the same over plain ints, Fractions and numpy arrays.
+"""Arithmetic that means the same over plain ints, Fractions, numpy arrays and formulas (`symbolic`).
 
 A row is evaluated by one fold whether its dims are ints or arrays of candidates, so a sweep lowers once and
 evaluates many sizes. numpy is never imported here: an array brings its own operators along.
 """
 
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 Number: TypeAlias = Any
-"""An int, a Fraction, or a numpy array of them. Typed Any because arrays overload the operators used here."""
+"""An int, a Fraction, a numpy array of them, or a formula. Typed Any because those overload the operators used here."""
 
 
 def product(factors: Iterable[Number]) -> Number:
@@ -17,6 +18,18 @@ def product(factors: Iterable[Number]) -> Number:
     for factor in factors:
         result = result * factor
     return result
+
+
+def fraction(a: Number, b: Number) -> Number:
+    """`a / b` without rounding where both are plain numbers; what arrays and formulas divide to otherwise."""
+    if isinstance(a, int | Fraction) and isinstance(b, int | Fraction):
+        return Fraction(a) / b
+    return a / b
+
+
+def whole(value: Number) -> Number:
+    """An int where a Fraction is one."""
+    return int(value) if isinstance(value, Fraction) and value.denominator == 1 else value
 
 
 def minimum(a: Number, b: Number) -> Number:

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from enum import Enum
-from fractions import Fraction
 
 import msgspec
 
 from moecalc.ir.dims import Axis, Dim
-from moecalc.ir.numeric import Number, minimum, product
+from moecalc.ir.numeric import Number, fraction, minimum, product
 from moecalc.ir.roles import Component, Role
 from moecalc.ir.step import Choices, Domain, Extent, Form, KeysKind, Step
 
@@ -37,7 +36,7 @@ class Pool(msgspec.Struct, frozen=True):
         """Expected real experts per token."""
         if isinstance(self.null_experts, int) and self.null_experts == 0:
             return self.top_k
-        return Fraction(self.top_k * self.experts, self.experts + self.null_experts)
+        return fraction(self.top_k * self.experts, self.experts + self.null_experts)
 
     @property
     def min_calls(self) -> Number:

@@ -5,6 +5,7 @@ from moecalc.ir.numeric import Number
 from moecalc.render import values
 from moecalc.render.cost_curve import curve_text
 from moecalc.render.layout import bold, dim, paragraph, table
+from moecalc.render.typed import can_be_typed, typed
 from moecalc.report import Line, ModelReport
 from moecalc.units import format_percent, format_ratio
 
@@ -36,9 +37,15 @@ def compare_text(comparison: ComparisonData, columns: int) -> str:
     for remark in [*provenance_remarks(comparison), *(f"warning: {text}" for text in comparison.warnings)]:
         lines += paragraph(remark, columns, "  ")
     lines += paragraph(f"assumed: {assumed(comparison)}", columns, "  ")
-    known = [entry.name for entry in comparison.entries if entry.report["params.total"].basis == "exact"]
+    known = [
+        entry.report
+        for entry in comparison.entries
+        if entry.report["params.total"].basis == "exact"
+        and entry.report["flops.prefill"].value is not None
+        and can_be_typed(entry.report)
+    ]
     if known:
-        lines.append(dim(f"`moecalc explain {known[0]}` shows the working"))
+        lines.append(dim(f"`moecalc explain {typed(known[0])}` shows the working"))
     return "\n".join(lines)
 
 

@@ -8,6 +8,8 @@ from moecalc.checks.difference import Consequence, Difference, LineDifference, R
 from moecalc.render.budgets.words import amount, signed
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table
+from moecalc.render.values import short
+from moecalc.report import Line
 from moecalc.units import format_int, format_percent
 
 NOTHING = "no difference"
@@ -86,7 +88,7 @@ def diff_json(found: Difference) -> str:
 
 
 def _line(line: LineDifference) -> list[str]:
-    cells = [_value(side, line) for side in (line.old, line.new)]
+    cells = [_value(value, side, line) for value, side in zip((line.old, line.new), line.sides, strict=True)]
     if cells[0] == cells[1] and line.old is not None and line.new is not None:
         cells = [format_int(side) for side in (line.old, line.new)]
     change = line.change
@@ -96,8 +98,13 @@ def _line(line: LineDifference) -> list[str]:
     return [line.label, *cells, f"{signed(change, line.unit, _typed(line.id))}{share}"]
 
 
-def _value(value: Fraction | None, line: LineDifference) -> str:
-    return "-" if value is None else amount(value, line.unit, _typed(line.id))
+def _value(value: Fraction | None, side: Line | None, line: LineDifference) -> str:
+    """The figure, else the range; with whose word it is where it is a statement."""
+    if side is None:
+        return "-"
+    words = short(side) if value is None else amount(value, line.unit, _typed(line.id))
+    said = side.provenance or ""
+    return words if said in words else f"{words} {said}"
 
 
 def _typed(id_: str) -> str:

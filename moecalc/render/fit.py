@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from moecalc.calc.deploy.budget import MOST_SEQUENCES, Rank
 from moecalc.calc.deploy.fitted import Fit, Option, Setting, device_words
-from moecalc.calc.deploy.offload import Holds, Offload
+from moecalc.calc.deploy.offload import Holds, Offload, context_options
 from moecalc.ir.numeric import Number
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table
@@ -132,7 +132,12 @@ def caption(fit: Fit) -> str:
 
 def remarks(fit: Fit, explain: bool = False) -> list[str]:
     """What stands behind the figures, and what else could be done."""
-    said = [*_ways_out(fit), *_copies(fit, explain)]
+    said = [
+        *([f"llama.cpp: {fit.launch}"] if fit.launch else []),
+        *_decode_ceiling(fit),
+        *_ways_out(fit),
+        *_copies(fit, explain),
+    ]
     if explain and fit.offload is not None and fit.offload.override_tensor:
         said.append(f"the same as a pattern: {fit.offload.override_tensor}")
     words = {"mtp": "prediction modules", "vision": "the vision tower", "audio": "the audio tower"}
@@ -145,12 +150,39 @@ def remarks(fit: Fit, explain: bool = False) -> list[str]:
 def assumed_words(setting: Setting) -> str:
     """What was assumed, in a sentence."""
     case = setting.case
-    said = [f"utilization {float(setting.utilization):g}", f"KV {case.kv_dtype}"]
+    said = [f"KV {case.kv_dtype}"]
+    if setting.engine.utilization is not None:
+        outside = setting.engine.overheads.outside_bytes
+        beside = f" (the CUDA context, {_gib(outside)} GiB, beside it)" if outside else ""
+        said.insert(0, f"utilization {float(setting.utilization):g}{beside}")
     said.append(f"runtime and prefill chunk ({case.prefill_chunk:,} tokens) of {_engine(setting)}")
-    if setting.engine.name == "generic":
+    if case.rules is None:
         said[-1] += ", state as the architecture needs it"
+        if setting.engine.name != "generic":
+            said[-1] += f" (how {setting.engine.name} lays it out is not known from its logs)"
+    copies = setting.engine.overheads.sampler_copies
+    if case.rules is not None and copies is not None and copies.low is not None:
+        said.append(
+            f"logits held {copies.value} times at the sampler's peak (logs have {copies.low} to {copies.high})"
+        )
     said += [f"{name} {value:,}" for name, value in setting.workload.assumed.items() if name == "context"]
     return ", ".join(said)
+
+
+def _decode_ceiling(fit: Fit) -> Iterator[str]:
+    if fit.placed is None:
+        return
+    found, case = fit.offload_ceiling, fit.setting.case
+    if found is None:
+        yield "decode ceiling: not known without bandwidths; `--ram-bandwidth 80GB/s` gives the RAM's" + (
+            ", `--bandwidth 1008GB/s` the device's" if fit.fleet.devices[0].bandwidth is None else ""
+        )
+        return
+    parts = ", ".join(f"{name} {seconds * 1000:.3g} ms" for name, seconds in found.parts)
+    yield (
+        f"decode ceiling: {found.tokens_per_second:,.3g} tokens/s for {_sequences(case.sequences)} of "
+        f"{_tokens(case.context)}, uniform routing; a step reads {parts}; `moecalc speed` says more"
+    )
 
 
 def _ways_out(fit: Fit) -> Iterator[str]:
@@ -313,10 +345,9 @@ def _moved(found: Offload) -> str:
 
 
 def _flags(fit: Fit, found: Offload) -> str:
-    """What to type to llama.cpp; it gives `-c` to all sequences together."""
+    """What to type to llama.cpp."""
     case = fit.setting.case
-    several = f" -np {case.sequences}" if case.sequences > 1 else ""
-    return f"{' '.join(found.flags)} -c {case.context * case.sequences}{several}"
+    return " ".join([*found.flags, context_options(case.context, case.sequences)])
 
 
 def _engine(setting: Setting) -> str:

@@ -1,5 +1,7 @@
 """`moecalc fit` without devices: which ones hold the model, a quantization to a row."""
 
+from collections.abc import Sequence
+
 from moecalc.calc.deploy.fitted import Offer, Offers
 from moecalc.render.fit import assumed_words
 from moecalc.render.layout import bold, paragraph, table
@@ -21,14 +23,15 @@ def offers_text(offers: Offers, columns: int) -> str:
             rows = [row[:column] + row[column + 1 :] for row in rows]
             laid = table(rows, "<>" + "<" * (len(rows[0]) - 2))
     lines = [*map(bold, lines), bold(laid[0]), *laid[1:], ""]
-    for remark in [*remarks(offers), *(f"warning: {warning}" for warning in offers.warnings)]:
+    for remark in [*remarks(offers, rows[0]), *(f"warning: {warning}" for warning in offers.warnings)]:
         lines += paragraph(remark, columns, "  ")
     return "\n".join(lines)
 
 
 def offers_markdown(offers: Offers) -> str:
     """The same as a Markdown table."""
-    said = [f"**{_title(offers)}**", markdown_table(offer_rows(offers)), *remarks(offers)]
+    rows = offer_rows(offers)
+    said = [f"**{_title(offers)}**", markdown_table(rows), *remarks(offers, rows[0])]
     return "\n\n".join([*said, *(f"warning: {warning}" for warning in offers.warnings)])
 
 
@@ -52,11 +55,15 @@ def offer_rows(offers: Offers) -> list[list[str]]:
     return rows
 
 
-def remarks(offers: Offers) -> list[str]:
-    """What the table rests on, and what to type next."""
+def remarks(offers: Offers, shown: Sequence[str]) -> list[str]:
+    """What the table rests on, for the columns that are shown, and what to type next."""
+    columns = {
+        "cheapest": "by the hour, of those with a price",
+        "fewest": "whatever the price, of equally few the smallest",
+        "one machine": "the smallest whose CPU and GPU share one memory; `moecalc hardware` lists it",
+    }
     said = [
-        "cheapest: by the hour, of those with a price; fewest: whatever the price, of equally few the smallest",
-        "one machine: the smallest whose CPU and GPU share one memory; `moecalc hardware` lists it",
+        "; ".join(f"{name}: {words}" for name, words in columns.items() if name in shown),
         "prices: each device's latest on demand, as old as its date in `moecalc hardware`",
         "`--json` has every device that holds it, with plan and price",
     ]

@@ -10,7 +10,7 @@ from moecalc.checks.findings import Finding, FindingKind, ranges
 from moecalc.checks.reconcile import Reconciliation
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.sources.layouts.breakdown import Breakdown
-from moecalc.units import format_bytes_decimal, format_int
+from moecalc.units import format_bytes_decimal, format_counted, format_int
 
 SCHEMA = "moecalc/reconcile/1"
 
@@ -28,6 +28,8 @@ HEADINGS: dict[FindingKind, str] = {
     "copy": "copies of other tensors: stored twice, counted once",
     "buffer": "buffers: stored, no parameters",
     "beside": "beside the language model",
+    "total size": "the index's total_size: false, but of no tensor, so that nothing disagrees",
+    "by sum": "held by the sum of their elements alone, not tensor by tensor",
 }
 
 _WORDS = (
@@ -46,9 +48,9 @@ _WORDS = (
 def reconcile_text(name: str, source: str, found: Reconciliation, columns: int) -> str:
     """The whole answer as text."""
     header = found.header
-    files = f"{len(header.files):,} file{'' if len(header.files) == 1 else 's'}"
-    tensors = f"{len(header.tensors):,} tensor{'' if len(header.tensors) == 1 else 's'}"
-    lines = [bold(line) for line in paragraph(f"{name}: config against header", columns)]
+    files = format_counted(len(header.files), "file")
+    tensors = format_counted(len(header.tensors), "tensor")
+    lines = [bold(line) for line in paragraph(f"{name}: {found.against} against header", columns)]
     about = f"{source}; {tensors} in {files}, {found.layout} names"
     lines += [*(dim(line) for line in paragraph(about, columns)), ""]
     lines += _amount_lines(list(_breakdown_rows(found.breakdown)), columns)
@@ -56,10 +58,11 @@ def reconcile_text(name: str, source: str, found: Reconciliation, columns: int) 
         of_kind = [finding for finding in found.findings if finding.kind == kind]
         if of_kind:
             lines += ["", *paragraph(heading, columns)]
-            lines += _finding_lines(of_kind[:SHOWN], columns)
+            lines += _finding_lines(of_kind[:SHOWN], found.against, columns)
             if len(of_kind) > SHOWN:
                 lines.append(f"  and {len(of_kind) - SHOWN:,} more: `--json` has them all")
-    notes = [note for note in header.notes if note not in header.contradictions]
+    said = (*header.contradictions, *header.misstatements)
+    notes = [note for note in header.notes if note not in said]
     if notes:
         lines.append("")
     for note in notes:
@@ -119,9 +122,9 @@ def _amount_lines(rows: Sequence[Sequence[str]], columns: int) -> Iterable[str]:
     ]
 
 
-def _finding_lines(findings: Sequence[Finding], columns: int) -> Iterable[str]:
+def _finding_lines(findings: Sequence[Finding], against: str, columns: int) -> Iterable[str]:
     """A table where it is narrow enough; else the facts of each finding under its name."""
-    rows = [("  " + _name(f), f"{f.tensors:,}" if f.tensors else "", _what(f)) for f in findings]
+    rows = [("  " + _name(f), f"{f.tensors:,}" if f.tensors else "", _what(f, against)) for f in findings]
     lines = table(rows, "<><")
     if max(map(len, lines)) <= columns:
         return lines
@@ -140,7 +143,7 @@ def _name(finding: Finding) -> str:
     return finding.name.replace("{}", ranges(finding.layers), 1)
 
 
-def _what(finding: Finding) -> str:
+def _what(finding: Finding, against: str) -> str:
     if finding.kind in {"other shape", "other dtype", "beside"} or (finding.expected and finding.stored):
-        return f"stored {finding.stored}, config {finding.expected}"
+        return f"stored {finding.stored}, {against} {finding.expected}"
     return finding.stored or finding.expected

@@ -6,7 +6,7 @@ from moecalc.calc.deploy.budget import MOST_SEQUENCES
 from moecalc.calc.deploy.fitted import capacity_of
 from moecalc.calc.serving.served import Serving
 from moecalc.calc.serving.serving import RankBudget
-from moecalc.calc.serving.serving_lines import overheads, rule_words
+from moecalc.calc.serving.serving_lines import overheads, peak_range, rule_words
 from moecalc.calc.serving.serving_words import launch_command, log_lines
 from moecalc.ir.numeric import Number
 from moecalc.render.layout import bold, dim, paragraph, table
@@ -22,14 +22,8 @@ def serve_text(serving: Serving, columns: int) -> str:
     """The whole answer as text, `columns` wide."""
     lines = [bold(heading(serving)), *paragraph(verdict(serving), columns, "  "), ""]
     rows = budget_rows(serving)
-    laid = table(rows, "<><")
-    if max(map(len, laid)) > columns:  # what each figure rests on goes below its row
-        laid = table([row[:2] for row in rows], "<>")
-    lines += [bold(laid[0]), *laid[1:], ""]
-    states = table(state_rows(serving), "<><")
-    if max(map(len, states)) > columns:
-        states = table([row[:2] for row in state_rows(serving)], "<>")
-    lines += [bold(states[0]), *states[1:]]
+    lines += [*_laid(rows, columns), ""]
+    lines += _laid(state_rows(serving), columns)
     for remark in _remarks(serving):
         lines += paragraph(remark, columns, "  ")
     words = log_lines(serving)
@@ -38,10 +32,26 @@ def serve_text(serving: Serving, columns: int) -> str:
     command = launch_command(serving)
     if command is not None:
         lines += ["", *_command(command, columns)]
+    elif serving.engine.launch is not None:
+        lines += [
+            "",
+            f"no command to paste: {'see the warning' if serving.state.fits else 'it does not fit'}",
+        ]
     lines += ["", *[dim(line) for remark in _sources(serving) for line in paragraph(remark, columns, "  ")]]
     for warning in serving.warnings:
         lines += paragraph(f"warning: {warning}", columns, "  ")
     return "\n".join(lines)
+
+
+def _laid(rows: list[list[str]], columns: int) -> list[str]:
+    """A table whose last column is what each figure rests on: where that is too wide, it goes below its row."""
+    laid = table(rows, "<><")
+    if max(map(len, laid)) > columns:
+        narrow = table([row[:2] for row in rows], "<>")
+        laid = []
+        for row, line in zip(rows, narrow, strict=True):
+            laid += [line, *(dim(part) for part in paragraph(f"  {row[2]}", columns, "  ") if row[2])]
+    return [bold(laid[0]), *laid[1:]]
 
 
 def serve_markdown(serving: Serving, report: Report) -> str:
@@ -71,9 +81,10 @@ def verdict(serving: Serving) -> str:
         return f"does not fit: each GPU lacks {_gib(-budget.available_bytes)} GiB before any state"
     left = f"{_gib(budget.available_bytes)} GiB of each GPU are left for state"
     if not state.fits:
-        needed = "the state that is asked for" if state.buffers else f"a request of {context:,} tokens"
+        paged = state.blocks is not None
+        needed = f"a request of {context:,} tokens" if paged else "the state that is asked for"
         longest = f"; the longest context that fits is {state.max_context:,}" if state.max_context else ""
-        short = state.request_rank_bytes if not state.buffers else max(state.rank_bytes)
+        short = state.request_rank_bytes if paged else max(state.rank_bytes)
         return f"does not fit: {left}, and {needed} takes {_gib(short)}{longest}"
     if state.buffers:
         return (
@@ -125,7 +136,7 @@ def state_rows(serving: Serving) -> list[list[str]]:
     rows.append(["logical", format_bytes_binary(serving.logical_bytes), "what the architecture needs"])
     spread = (
         f"over the {serving.plan.tensor * serving.plan.pipeline} GPUs of a copy"
-        if serving.fleet.count > 1
+        if serving.plan.tensor * serving.plan.pipeline > 1
         else ""
     )
     name = "reserved" if serving.engine.name == "generic" else f"reserved by {serving.engine.name}"
@@ -141,6 +152,12 @@ def _peak_words(serving: Serving, budget: RankBudget) -> str:
     sampled = "all" if serving.engine.reservation.rule == "cells" else f"{scheduler.sequences:,} sequences'"
     by_logits = budget.activation_bytes - peak.stream_bytes > peak.widest_bytes
     widest = f"{sampled} logits in float32" if by_logits else f"{peak.widest} outputs"
+    copies = serving.engine.overheads.sampler_copies
+    ends = peak_range(serving, budget)
+    if by_logits and copies is not None and copies.value != 1:
+        widest += f", {copies.value} times (assumed)"
+    if ends is not None:
+        widest += f", logs have {_gib(ends[0])} to {_gib(ends[1])}"
     return f"estimate: a step of {scheduler.batched_tokens:,} tokens, {widest}"
 
 
@@ -157,6 +174,9 @@ def _remarks(serving: Serving) -> list[str]:
 
 def _sources(serving: Serving) -> list[str]:
     said = [f"{name}, assumed: {size.source}" for name, size, *_ in overheads(serving)]
+    copies = serving.engine.overheads.sampler_copies
+    if copies is not None and any(budget.activations.logits_bytes for budget in serving.budgets):
+        said.append(f"copies of the logits at the sampler's peak, {copies.value}, assumed: {copies.source}")
     chosen = ", ".join(
         f"{name} {_value(value)}" for name, value in serving.defaults.items() if name != "engine"
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from moecalc.checks.claims import Verdict
 from moecalc.render import values
 from moecalc.render.layout import bold, dim, paragraph, shorten, table
+from moecalc.render.typed import can_be_typed, typed
 from moecalc.report import Line, ModelReport, Report
 from moecalc.specs.statement import Statement
 from moecalc.units import format_parameters, format_percent
@@ -31,10 +32,11 @@ def show_text(
 ) -> str:
     """The whole answer as text, `columns` wide."""
     model = report.models[0]
-    lines = [bold(model.name) + (f"  {title}" if title != model.name else ""), dim(model.source), ""]
+    lines = [bold(model.name) + (f"  {title}" if title != model.name else "")]
+    lines += [dim(model.source), ""] if model.source != model.name else [""]
     lines += _figures(model, columns)
     remarks = [_pin_words(pins, report), *_claim_words(verdicts), *map(statement_sentence, statements)]
-    remarks.append(_agreement(model) if columns < ROOM_FOR_REMARKS else "")
+    remarks += [held["summary"] for held in report.extra.get("reconciliations", ()) if held["agrees"]]
     remarks += [f"warning: {warning}" for warning in report.warnings]
     if report.defaults:
         remarks.append(f"assumed: {_assumed(report)}")
@@ -42,25 +44,12 @@ def show_text(
     for remark in filter(None, remarks):
         lines += paragraph(remark, columns, "  ")
     if (
-        model.source not in ("stdin", "config")
+        can_be_typed(model)
         and model["flops.prefill"].value is not None
         and model["params.total"].basis == "exact"
     ):
-        lines.append(dim(f"`moecalc explain {_typed(model)}` shows the working"))
+        lines.append(dim(f"`moecalc explain {typed(model)}` shows the working"))
     return "\n".join(lines)
-
-
-def _agreement(model: ModelReport) -> str:
-    """Whether config and header agree, where both are at hand."""
-    held = (line for line in model.lines if line.id == "checkpoint.bytes")
-    return next((f"{line.label}: {line.note}" for line in held if line.note), "")
-
-
-def _typed(model: ModelReport) -> str:
-    """What to type for this model: its name, or the file or hub id it was read from."""
-    if model.source.startswith(("catalogue", "hub: ")):
-        return model.name
-    return f"'{model.source}'" if " " in model.source else model.source
 
 
 def _figures(model: ModelReport, columns: int) -> list[str]:

@@ -14,6 +14,7 @@ from moecalc.render.markdown import markdown_table
 from moecalc.units import (
     format_bytes_binary,
     format_bytes_decimal,
+    format_counted,
     format_flops,
     format_parameters,
     format_percent,
@@ -78,9 +79,11 @@ def run_words(run: Training) -> str:
     base = f", frozen weights {run.quant}" if run.quant else ""
     plan = memory.plan
     return (
-        f"{what} {_count(run.tokens)} tokens on {run.fleet} ({plan.words}, {plan.copies:,} data ranks), "
-        f"{run.precision}, {run.optimizer}{base}: {run.steps:,} steps of {run.global_batch:,} sequences of "
-        f"{run.sequence:,} ({run.batch_tokens:,} tokens), {memory.microbatches:,} microbatches of "
+        f"{what} {_count(run.tokens)} tokens on {run.fleet} ({plan.words}, "
+        f"{format_counted(plan.copies, 'data rank')}), {run.precision}, {run.optimizer}{base}: "
+        f"{format_counted(run.steps, 'step')} of {format_counted(run.global_batch, 'sequence')} of "
+        f"{run.sequence:,} ({run.batch_tokens:,} tokens), {memory.microbatches:,} "
+        f"microbatch{'' if memory.microbatches == 1 else 'es'} of "
         f"{memory.micro_batch:,} for each data rank"
     )
 

@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import Any
 
-from moecalc.report import Line
+from moecalc.report import GAPS, Line
 from moecalc.units import (
     format_bytes_binary,
     format_bytes_decimal,
@@ -23,7 +23,7 @@ def short(line: Line) -> str:
     if line.value is None:
         if line.low is None and line.high is None:
             # A statement without a figure still says whose word it is, e.g. that a model is a mixture at all.
-            return line.provenance or UNDISCLOSED
+            return line.provenance or (line.note if line.note in GAPS else UNDISCLOSED)
         ends = [_short(line, end) for end in (line.low, line.high) if end is not None]
         return "-".join(ends)
     return _short(line, line.value)

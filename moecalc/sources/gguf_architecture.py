@@ -33,7 +33,12 @@ class Source(msgspec.Struct, frozen=True):
         """One integer for all layers; None where the key is absent. Raises InputError where layers differ."""
         value = self.find(key)
         if isinstance(value, list):
-            different = set(value)
+            layers = None if key == "block_count" else self.one("block_count")
+            if layers is not None and len(value) != layers:
+                raise InputError(
+                    f"`{self.architecture}.{key}` has {len(value):,} values for {layers:,} layers: {_short(value)}"
+                )
+            different = {each for each in value if not isinstance(each, list | Cut)}
             if len(different) > 1:
                 raise InputError(
                     f"`{self.architecture}.{key}` differs from layer to layer ({_short(value)}), which the family "

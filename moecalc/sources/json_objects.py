@@ -7,6 +7,9 @@ from typing import Any
 
 from moecalc.errors import InputError
 
+MAX_WIDE_BYTES = 16 * 2**20
+"""Of JSON with a character beyond ASCII, which makes Python keep four bytes for each character of its text."""
+
 _KEYS = re.compile(rb'"\s*:')
 
 
@@ -20,6 +23,11 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             hint="one of the two is overruled: remove it",
         )
     return made
+
+
+def is_too_wide(raw: bytes) -> bool:
+    """Whether its text would take several times its bytes in memory, and these are many already."""
+    return len(raw) > MAX_WIDE_BYTES and (not raw.isascii() or b"\\u" in raw)
 
 
 def refuse_repeated_keys(raw: bytes, keys: int) -> None:

@@ -83,7 +83,7 @@ def _vocab(config: Reader, params: Mapping[str, Any], known: int | None) -> int:
         if known is None:
             raise InputError(
                 "`vocab_size` is -1: the tokenizer decides, and it is not at hand",
-                hint="give the directory with the weights, or write the size in (Llama 1 and 2: 32000)",
+                hint="write the size in (Llama 1 and 2: 32000); weights in safetensors beside it tell it too",
             )
         return known
     return config.size("vocab_size")

@@ -4,6 +4,7 @@ import os
 import posixpath
 import subprocess
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 from moecalc.errors import InputError, UndeterminedError
@@ -33,6 +34,20 @@ class Revision:
                 "or give a file of `moecalc check --format json`",
             ) from None
         self.commit = found.decode().strip()
+
+    @property
+    def root(self) -> Path:
+        """The repository's own folder."""
+        inside = [part for part in self._prefix.split("/") if part]
+        folder = self._folder.resolve()
+        return folder.parents[len(inside) - 1] if inside else folder
+
+    @cached_property
+    def renamed(self) -> dict[str, str]:
+        """Files that git knows under another path now: that path, and what the revision calls them."""
+        changed = ("diff", "--name-status", "--find-renames", "--diff-filter=R", "--no-relative", "-z")
+        words = self._git(*changed, self.commit, "--").decode(errors="surrogateescape").split("\0")
+        return {words[index + 2]: words[index + 1] for index in range(0, len(words) - 2, 3)}
 
     def path_of(self, path: Path) -> str | None:
         """The path inside the repository that belongs to a path on disk; None for what lies outside of it."""
@@ -70,6 +85,7 @@ class Revision:
                 capture_output=True,
                 timeout=TIMEOUT_SECONDS,
                 check=False,
+                env=_environment(),
             )
         except FileNotFoundError:
             raise UndeterminedError(
@@ -89,3 +105,15 @@ class Revision:
                 hint="`--base REV` needs a git repository; a file of `moecalc check --format json` does not",
             )
         return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """The variables without those that a hook is given about its own repository.
+
+    They would have git take any folder for that repository's root. With a work tree beside them they are meant.
+    """
+    kept = dict(os.environ)
+    if "GIT_WORK_TREE" not in kept:
+        for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX"):
+            kept.pop(name, None)
+    return kept

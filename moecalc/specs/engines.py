@@ -95,6 +95,21 @@ class Overheads(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sampler_copies: Ratio | None = None
     """Copies of the float32 logits that sampling holds at its peak."""
 
+    def communication_on(self, devices: int) -> Capacity | None:
+        """What collectives and kernels allocate on each of so many devices that talk to each other."""
+        return (self.communication_of_ranks if devices > 1 else None) or self.communication
+
+    def inside_bytes(self, devices: int) -> int:
+        """What the runtime takes of the memory that the engine may fill, on each of so many devices."""
+        context = None if self.context_outside else self.context
+        parts = (context, self.communication_on(devices), self.graphs)
+        return sum(part.bytes for part in parts if part is not None)
+
+    @property
+    def outside_bytes(self) -> int:
+        """What it takes beside that memory: a CUDA context that the engine does not count."""
+        return self.context.bytes if self.context is not None and self.context_outside else 0
+
 
 class Launch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The command that starts the engine; `{}` in an option is where its value goes."""
@@ -102,6 +117,10 @@ class Launch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     command: str
     options: dict[str, str]
     """What is chosen (`tensor`, `context`, `sequences` ...) -> the option that says so."""
+    environment: dict[str, str] = {}
+    """The same for what is said by a variable of the environment before the command."""
+    nodes: str | None = None
+    """What more the engine is told where it runs on several machines."""
 
 
 class Engine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

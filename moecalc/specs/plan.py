@@ -22,7 +22,7 @@ from moecalc.errors import InputError
 MOST_DEVICES = 65_536
 """More than any deployment of one model: a slip of the pen."""
 
-_WORDS = {
+OPTIONS = {
     "tensor": "--tp",
     "pipeline": "--pp",
     "expert": "--ep",
@@ -30,6 +30,10 @@ _WORDS = {
     "attention_data": "--attention-dp",
     "decode_context": "--dcp",
 }
+"""Parallel sizes of a plan -> the options that say them."""
+
+SWITCHES = {"sequence_parallel": "--sp"}
+"""The same of what is on or off."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +56,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse sizes below 1 and combinations that cannot be laid out. Raises InputError."""
-        for name, option in _WORDS.items():
+        for name, option in OPTIONS.items():
             size = getattr(self, name)
             if isinstance(size, bool) or not isinstance(size, int) or size < 1:
                 raise InputError(f"`{option}` is {size!r}", hint="parallel sizes are whole numbers from 1")
@@ -82,7 +86,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         size = getattr(self, name)
         if whole % size:
             raise InputError(
-                f"`{_WORDS[name]} {size}` does not divide {words} = {whole}",
+                f"`{OPTIONS[name]} {size}` does not divide {words} = {whole}",
                 hint=f"sizes that divide it: {', '.join(map(str, divisors(whole)))}",
             )
 
@@ -147,10 +151,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def words(self) -> str:
         """The plan as options: `--tp 8 --ep 8`; `1 device` where nothing is split."""
         named = [
-            f"{option} {getattr(self, name)}" for name, option in _WORDS.items() if getattr(self, name) > 1
+            f"{option} {getattr(self, name)}" for name, option in OPTIONS.items() if getattr(self, name) > 1
         ]
-        if self.sequence_parallel:
-            named.append("--sp")
+        named += [option for name, option in SWITCHES.items() if getattr(self, name)]
         return " ".join(named) or "1 device"
 
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import msgspec
 
-from moecalc.ir.numeric import Number, product
+from moecalc.ir.numeric import Number, fraction, product, whole
 from moecalc.ir.rows import Weight
 
 Count = int | None
@@ -83,12 +83,12 @@ class Format(msgspec.Struct, frozen=True):
             if weight.tied_to:
                 return 0
             stored = sum(tensor.elements(*_sides(weight)) * tensor.bits for tensor in self.tensors)
-            size = Fraction(_matrices(weight) * stored, 8)
+            size = fraction(_matrices(weight) * stored, 8)
         else:
-            size = Fraction(weight.elements * self.bits, 8)
+            size = fraction(weight.elements * self.bits, 8)
             if self.block is not None and not weight.tied_to:
-                size += Fraction(self.scales_of(weight) * self.scale_bits, 8)
-        return int(size) if size.denominator == 1 else size
+                size += fraction(self.scales_of(weight) * self.scale_bits, 8)
+        return whole(size)
 
     def scales_of(self, weight: Weight) -> Number:
         """Block scales stored beside a weight, over all its layers."""
@@ -120,12 +120,9 @@ class Format(msgspec.Struct, frozen=True):
         """Bytes of that many elements where no matrix is known (state), in whole blocks where there are any."""
         bits = self.tensors[0].bits if self.row_block > 1 else self.bits
         each = Fraction(bits, 8 * self.row_block)
-        if not isinstance(
-            elements, int | Fraction
-        ):  # an array: floats are exact where a format has whole bytes
+        if hasattr(elements, "dtype"):  # an array: floats are exact where a format has whole bytes
             return elements * (int(each) if each.denominator == 1 else float(each))
-        size = elements * each
-        return int(size) if size.denominator == 1 else size
+        return whole(elements * each)
 
 
 def _matrices(weight: Weight) -> Number:

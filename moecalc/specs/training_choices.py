@@ -55,7 +55,8 @@ class Lora(msgspec.Struct, frozen=True, kw_only=True):
 
     rank: int
     target: Literal["attention", "all"] = "attention"
-    """`attention`: the mixers' matrices; `all`: every matrix of the layers but routers (QLoRA, arXiv 2305.14314)."""
+    """`attention`: the mixers' matrices; `all`: every matrix of the layers but routers and the mixing of
+    residual streams (QLoRA, arXiv 2305.14314)."""
 
     @property
     def words(self) -> str:

@@ -144,7 +144,7 @@ def test_estimates_are_those_of_speed_cost_and_fit(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("data_version", "status"), [(DATA_VERSION, "fail"), ("2020-01-01", "warn"), ("from tomorrow", "warn")]
+    ("data_version", "status"), [(DATA_VERSION, "fail"), ("2020-01-01", "warn"), ("2999-01-01", "warn")]
 )
 def test_an_estimate_fails_only_under_the_data_it_was_set_against(tmp_path, data_version, status):
     limits = {"fits": "1xrtx-4090", "total": "<= 1B"}
@@ -254,6 +254,37 @@ def test_a_model_that_the_base_lacks_is_new(repository):
     assert done.exit_code == 0
 
 
+def test_a_model_under_another_path_is_held_to_what_it_was(repository):
+    """Moving a config must be no way around a limit on its change."""
+    limits = {"total": "<= +0%"}
+    git(repository, "mv", "models", "moved")
+    (repository / "moved" / "config.json").write_text(json.dumps({**CONFIG, "num_experts": 72}))
+    for model in ("moved/config.json", "moved"):
+        done = check(budgets(repository, limits, model), "HEAD").checked
+        assert [one.status for one in done.outcomes] == ["fail"]
+        assert done.warnings == (f"{model}: compared with `models/config.json`, as HEAD calls it",)
+    (repository / "link").symlink_to("models")
+    git(repository, "mv", "moved", "models")
+    done = check(budgets(repository, limits, "link/config.json"), "HEAD").checked
+    assert [one.status for one in done.outcomes] == ["fail"]
+
+
+def test_a_model_that_another_repository_keeps_is_not_new(repository, tmp_path_factory):
+    limits = {"total": "<= +0%", "active": "<= 1B"}
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "config.json").write_text(json.dumps(CONFIG))
+    (repository / "out").symlink_to(elsewhere)
+    done = check(budgets(repository, limits, "out/config.json"), "HEAD").checked
+    assert [one.status for one in done.outcomes] == ["undetermined", "pass"]
+    assert "a link out of the repository" in done.outcomes[0].remark
+    (repository / "vendored").mkdir()
+    git(repository / "vendored", "init", "-q")
+    (repository / "vendored" / "config.json").write_text(json.dumps(CONFIG))
+    done = check(budgets(repository, limits, "vendored/config.json"), "HEAD").checked
+    assert [one.status for one in done.outcomes] == ["undetermined", "pass"]
+    assert "a repository of its own" in done.outcomes[0].remark
+
+
 def test_a_base_that_cannot_be_read_fails_closed(repository):
     (repository / "models" / "config.json").write_text("{")
     git(repository, "commit", "-qam", "broken")
@@ -361,3 +392,59 @@ def test_no_file_anywhere(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="no budget file here or above") as caught:
         found_file(None)
     assert "--init" in caught.value.hint
+
+
+@pytest.fixture
+def recorded_estimate(repository):
+    """A budget on an estimate against a base, and the file of an answer to change."""
+    limits = {"cost/Mtok@1xh100": "<= +0%", "total": "<= +0%"}
+    absolute = {"cost/Mtok@1xh100": "<= $100", "total": "<= 1T"}
+    path = budgets(repository, absolute, data_version=DATA_VERSION)
+    done = check(path)
+    record = json.loads(check_json(done.checked, done.sources))
+    return budgets(repository, limits, data_version=DATA_VERSION), record
+
+
+def test_an_estimate_is_not_held_to_one_of_other_data(recorded_estimate, repository):
+    path, record = recorded_estimate
+    base = repository / "base.json"
+    base.write_text(json.dumps(record))
+    assert [one.status for one in outcomes(path, str(base)).values()] == ["pass", "pass"]
+    base.write_text(json.dumps({**record, "data_version": "2020-01-01"}))
+    cost, total = outcomes(path, str(base)).values()
+    assert (cost.status, total.status) == ("undetermined", "pass")
+    assert "recorded with data of 2020-01-01" in cost.remark
+
+
+def test_a_base_that_contradicts_itself_is_refused(recorded_estimate, repository):
+    path, record = recorded_estimate
+    base = repository / "base.json"
+    base.write_text(json.dumps({**record, "models": record["models"] * 2}))
+    with pytest.raises(InputError, match=r"records `models/config\.json` twice"):
+        check(path, str(base))
+    model = record["models"][0]
+    same = model["budgets"][1]
+    model["budgets"].append(dict(same))
+    base.write_text(json.dumps(record))
+    assert outcomes(path, str(base))["total"].status == "pass"
+    model["budgets"].append({**same, "value": same["value"] + 1})
+    base.write_text(json.dumps(record))
+    with pytest.raises(InputError, match="two values of `total`") as caught:
+        check(path, str(base))
+    assert caught.value.file == str(base)
+
+
+def test_in_python_it_says_what_the_command_says(repository):
+    budgets(repository, {"total": "<= 1B", "active": "<= 1"})
+    found, named = moecalc.check(), moecalc.check("moecalc.yaml", "HEAD")
+    assert (found.exit_code, named.exit_code) == (1, 1)
+    assert [one.status for one in found.outcomes] == ["pass", "fail"]
+    assert found.to_json() == check_json(found.checked, found.sources)
+    assert found.to_markdown().startswith("**moecalc: of 2 budgets, 1 failed**")
+    assert repr(found) == "Check(moecalc.yaml: of 2 budgets, 1 failed)"
+
+
+def test_a_directory_is_no_budget_file(repository):
+    with pytest.raises(InputError, match="is a directory") as caught:
+        found_file(repository / "models")
+    assert "moecalc.yaml" in str(caught.value.hint)

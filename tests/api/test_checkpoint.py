@@ -5,8 +5,12 @@ import json
 import pytest
 
 import moecalc
-from moecalc.api.checkpoint import CheckpointModel, HeaderModel, reconciled
+from moecalc.api.checkpoint import CheckpointModel, reconciled
+from moecalc.api.explaining import explain
+from moecalc.api.header_alone import HeaderModel
+from moecalc.api.indexed import IndexedModel
 from moecalc.errors import InputError
+from moecalc.sources.headers.checkpoint import Index
 from tests.sources.headers import listed
 from tests.sources.headers.written import write, write_sharded
 
@@ -160,8 +164,28 @@ def test_names_no_layout_knows_are_counted_and_not_classified(tmp_path):
     lines = {line["id"]: line["value"] for line in model.lines()}
     assert lines["checkpoint.bytes"] == lines["weights.bytes"] == 2 * TOTAL + 20
     assert lines["params.total"] == TOTAL + 5
-    assert lines["params.active.all"] == TOTAL
-    assert "1 tensors have names no layout knows" in model.warnings[0]
+    (warning,) = model.warnings
+    assert warning.startswith("1 tensor has a name no layout knows (`what.is.this`)")
+    # it may be an expert's or every token's
+    active = {line.id: line for line in model.report(model.workload()).lines}["params.active.all"]
+    assert (active.value, active.low, active.high) == (None, TOTAL, TOTAL + 5)
+    assert model.demand() is None
+
+
+def test_experts_under_unknown_names_are_not_active_nor_idle(tmp_path):
+    stored = [(name.replace("experts", "specialists"), *rest) for name, *rest in experts()]
+    model = moecalc.load(checkpoint(tmp_path / "m", stored, config=None))
+    lines = {line.id: line for line in model.report(model.workload()).lines}
+    known, whole = 1600 + 64, 1600 + 64 + 4 * 384
+    assert lines["params.total"].value == whole
+    for line_id in ("params.active.all", "params.routed"):
+        low = known if "active" in line_id else 0
+        high = low + 4 * 384
+        assert (lines[line_id].value, lines[line_id].low, lines[line_id].high) == (None, low, high)
+    assert "specialists.{}.down_proj.weight` and" not in model.warnings[0]
+    assert "what is active, routed or beside the model is not known" in model.warnings[0]
+    compared = moecalc.compare(model, "llama-13b").entries[0]
+    assert (compared.report["params.active.all"].value, compared.cells) == (None, ())
 
 
 def test_one_shard_of_several_is_no_model_of_the_config(tmp_path):
@@ -178,7 +202,7 @@ def test_an_index_whose_files_were_not_fetched_leaves_the_config(tmp_path):
     model = moecalc.load(folder)
     assert model.params.total == TOTAL
     assert model.warnings == (
-        "the 1 files that model.safetensors.index.json names are not here: the config answers alone",
+        "the 1 file that model.safetensors.index.json names is not here: the config answers alone",
     )
     line = next(line for line in model.lines() if line["id"] == "checkpoint.bytes")
     assert (line["value"], line["basis"], line["note"]) == (2 * TOTAL, "estimate", "as the config gives")
@@ -186,7 +210,7 @@ def test_an_index_whose_files_were_not_fetched_leaves_the_config(tmp_path):
     with pytest.raises(InputError, match=f"it says that all take {2 * TOTAL:,} bytes"):
         moecalc.load(folder, headers=True)
     (folder / "config.json").unlink()
-    with pytest.raises(InputError, match="1 of its 1 files are missing"):
+    with pytest.raises(InputError, match="1 of its 1 files is missing"):
         moecalc.load(folder)
 
 
@@ -239,3 +263,30 @@ def test_a_published_checkpoint_from_disk(tmp_path):
     model = moecalc.load(folder)
     assert model.reconciliation.agrees
     assert model.weight_bytes() == 13_761_264_768
+
+
+@pytest.mark.parametrize("name", ["kimi-linear-48b-a3b", "qwen-vl-chat-int4", "gpt-oss-20b"])
+def test_the_working_sums_to_what_is_shown(tmp_path, name):
+    """Kimi's correction bias is stored in bf16, Qwen-VL's int4 has biases of zeros: both are in the sum."""
+    folder = write_sharded(
+        tmp_path / "m", [[(t.name, t.dtype, t.shape) for t in listed.header(name).tensors]]
+    )
+    (folder / "config.json").write_text(json.dumps(listed.config(name)))
+    model = moecalc.load(folder)
+    assert model.source == str(folder)  # what `show` says to type
+    weights, _ = explain(model, "memory", model.workload())
+    assert weights.total == sum(row.value for row in weights.rows) == model.weight_bytes()
+    if name != "qwen-vl-chat-int4":
+        assert model.demand().weight_bytes == model.weight_bytes()
+        assert "checkpoint" not in {row.role for row in weights.rows}
+
+
+def test_what_an_indexed_model_takes_over(tmp_path):
+    """Whatever a model knows, whoever adds to it later: nothing is copied by hand."""
+    known = moecalc.load("mixtral-8x7b")
+    known.kv_dtype = "fp8"
+    indexed = IndexedModel(known, Index({}))
+    assert {key: value for key, value in vars(indexed).items() if key not in {"index", "warnings"}} == {
+        key: value for key, value in vars(known).items() if key != "warnings"
+    }
+    assert indexed.pins

@@ -3,12 +3,15 @@
 import json
 from fractions import Fraction
 
+import jsonschema
 import pytest
 
 import moecalc
 from moecalc.api.differing import diff
 from moecalc.errors import InputError
+from moecalc.render.diff import diff_text
 from tests.api.test_checking import CONFIG, git
+from tests.console import ROOT
 
 
 def load(**keys):
@@ -85,7 +88,7 @@ def test_models_of_two_types_are_compared_as_architectures():
 
 
 def test_a_model_of_which_only_figures_are_known():
-    found = diff("mixtral-8x7b", "gpt-4")
+    found = moecalc.diff("mixtral-8x7b", "gpt-4")
     assert found.consequences == found.rows == ()
     assert next(line for line in found.lines if line.id == "state.bytes").new is None
 
@@ -137,3 +140,16 @@ def test_json_has_whole_numbers_and_nothing_else():
     assert data["schema"] == "moecalc/diff/1"
     line = next(line for line in data["lines"] if line["id"] == "params.total")
     assert line["change"] == line["new"] - line["old"] == int(Fraction(line["change"]))
+
+
+def test_what_is_only_stated_says_whose_word_it_is():
+    """A range, and a figure of nobody who knows, must not look like numbers counted from shapes."""
+    found = diff("mixtral-8x7b", "gpt-4")
+    rows = {line.split("  ")[0]: line for line in diff_text(found, 120).splitlines()}
+    assert "1.7 T-1.8 T rumoured" in rows["parameters, total"]
+    assert "280.00 B rumoured" in rows["active per token"]
+    assert rows["routed experts"].rstrip().endswith("undisclosed")
+    total = found.to_dict()["lines"][0]
+    assert total["stated"] == {"new": {"low": 17 * 10**11, "high": 18 * 10**11, "provenance": "rumoured"}}
+    schema = json.loads((ROOT / "moecalc" / "render" / "diff.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(found.to_dict(), schema)

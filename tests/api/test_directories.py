@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 
 import pytest
 
@@ -84,7 +85,7 @@ def test_the_only_model_needs_no_picking(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     model = moecalc.load(tmp_path)
     assert model.header.elements == ELEMENTS
-    assert "`config.json` is not read" in model.warnings[-1]
+    assert model.warnings[-1].startswith("config.json and header disagree: ")
 
 
 def test_a_config_answers_before_several_models(ggufs):
@@ -123,12 +124,12 @@ def test_names_of_an_index_are_held_against_the_config(tmp_path):
     path.write_text(json.dumps(index))
     (tmp_path / "config.json").write_text(json.dumps(config))
     (absent,) = moecalc.load(tmp_path).warnings
-    assert "are not here" in absent
+    assert "is not here" in absent
     (tmp_path / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 60}))
     names["model.layers.3.mystery"] = "model-00001-of-00001.safetensors"
     path.write_text(json.dumps(index))
     _, unknown, layers = moecalc.load(tmp_path).warnings
-    assert unknown == "1 tensors of the index have names no layout knows: `model.layers.{}.mystery`"
+    assert unknown == "1 tensor of the index has a name no layout knows: `model.layers.{}.mystery`"
     assert layers == "the index names tensors of 61 layers, the config has 60"
 
 
@@ -171,6 +172,22 @@ def test_a_config_that_repeats_a_key(tmp_path, text, key):
     with pytest.raises(InputError, match=f"the key `{key}` stands twice") as caught:
         moecalc.load(tmp_path)
     assert caught.value.file == str(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" + "[]," * 5_000_000 + "[]]", '{"model_type": "llama", "x": [' + "{}," * 400_000 + "{}]}"],
+    ids=["lists", "objects"],
+)
+def test_a_config_of_more_values_than_any_model_has(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="more than 300,000 values: not a config"):
+            moecalc.load(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 100 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_index_that_repeats_a_key(tmp_path):

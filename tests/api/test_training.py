@@ -8,8 +8,10 @@ import pytest
 from moecalc.api import load
 from moecalc.api.fleets import fleet_of
 from moecalc.api.training import train
+from moecalc.calc.training.training_activations import trains
 from moecalc.calc.training.training_lines import training_report
 from moecalc.errors import InputError, UndeterminedError
+from moecalc.specs.hardware import accelerator
 from moecalc.specs.training_plan import training_plan
 
 
@@ -234,6 +236,24 @@ def test_uneven_experts_cost_time_and_memory():
     assert uneven.memory.fullest.activation_bytes > even.memory.fullest.activation_bytes
 
 
+def test_a_share_of_the_bf16_peak_above_all_of_it_says_what_it_is_of_fp8_s():
+    # MFU is of the bf16 peak for FP8 runs too, as DeepSeek-V3's authors print theirs: matmuls in FP8 can exceed it
+    found = run("qwen2-72b", "64xh100", plan={"pipeline": 2}, precision="fp8-deepseek", mfu="predict")
+    assert found.mfu > 1
+    share = (
+        found.mfu * accelerator("h100").peak("bf16").per_second / accelerator("h100").peak("fp8").per_second
+    )
+    assert share < 0.71  # the fastest FP8 matmul measured
+    assert f"of the bf16 peak, {share:.0%} of the fp8 one" in found.mfu_words
+    assert "peak" not in run("qwen2-72b", "64xh100", plan={"pipeline": 2}, mfu="predict").mfu_words
+
+
+def test_gradients_shared_out_under_a_pipeline_are_warned_of():
+    plan = {"pipeline": 2, "zero": 2}
+    assert any("DeepSpeed refuses" in w for w in run("llama-3.1-8b", "8xh100", plan=plan).warnings)
+    assert not any("DeepSpeed" in w for w in run("llama-3.1-8b", "8xh100", plan={"zero": 3}).warnings)
+
+
 def test_a_device_nobody_measured():
     with pytest.raises(UndeterminedError, match="measured bf16 matmul is known for `h800-sxm`"):
         run("llama-3.1-8b", "8xh800", mfu="predict")
@@ -260,6 +280,17 @@ def test_adapters_take_two_thirds_of_the_matmuls():
     assert adapters.sequence_flops == whole.sequence_flops - matrices + added
 
 
+def test_adapters_stand_beside_the_layers_matrices_alone():
+    # DeepSeek-V4 mixes four residual streams, once more behind the last layer: no linear layer, and no adapter
+    found = run("deepseek-v4-flash", "64xh200", lora="r=8,target=all")
+    assert found.memory.trainable > 0
+    assert not any(
+        trains(weight, found.memory.saving.lora)
+        for weight in load("deepseek-v4-flash").ledger.weights
+        if weight.role.group in {"residual", "router", "norm"}
+    )
+
+
 def test_qlora_stores_its_weights_as_the_recipe_does():
     model = load("llama-7b")
     found = run(model, "h100", tokens=10**8, lora="r=16,target=all", quant="nf4")
@@ -283,6 +314,8 @@ def test_qlora_stores_its_weights_as_the_recipe_does():
         ({"mfu": "1.2"}, "`--mfu` is 1.2"),
         ({"mfu": "fast"}, "`--mfu fast` is not an amount"),
         ({"imbalance": "0.5"}, "`--imbalance` is 0.5"),
+        ({"imbalance": "1.5"}, "more than all tokens on one of `--ep 1` ranks"),
+        ({"tokens": 10**40}, "`--tokens` is 10,000"),
         ({"pue": "0.9"}, "`--pue` is 0.9"),
         ({"network": "50GB/s"}, "`--network` belongs to a prediction"),
         ({"quant": "nf4"}, "quantized weights cannot be trained"),
@@ -301,6 +334,13 @@ def test_input_that_cannot_be(chosen, message):
     with pytest.raises(InputError, match=message) as caught:
         run(**values)
     assert caught.value.hint
+
+
+def test_every_rank_has_as_many_experts():
+    # Megatron-LM: the experts are a multiple of `--expert-model-parallel-size`
+    with pytest.raises(InputError, match="`--ep 3` does not divide the 8 experts") as caught:
+        run("mixtral-8x7b", "6xh100", plan={"expert": 3})
+    assert "1, 2, 4, 8" in caught.value.hint
 
 
 def test_devices_must_be_equal_and_all_used():

@@ -8,9 +8,11 @@ from math import ceil, prod
 import pytest
 
 from moecalc.checks.reconcile import reconcile
+from moecalc.ir.roles import Component
 from moecalc.sources.headers.safetensors import DTYPE_BITS
 from moecalc.sources.headers.tensors import Header, StoredTensor
 from moecalc.sources.hf_config import read_config
+from moecalc.sources.layouts.codes import norms_of_type
 
 LLAMA = {
     "model_type": "llama",
@@ -98,7 +100,8 @@ def header(tensors, **more):
 
 def held(config, tensors, **more):
     reading = read_config(config)
-    return reconcile(reading.architecture.lower_to_ledger(), reading.precision, header(tensors, **more))
+    ledger, norms = reading.architecture.lower_to_ledger(), norms_of_type(reading.model_type)
+    return reconcile(ledger, reading.precision, header(tensors, **more), norms=norms)
 
 
 def found(config, tensors):
@@ -198,6 +201,40 @@ def test_words_of_another_code_in_every_layer(old, new, shape):
     assert ("missing", f"model.layers.0,1,2,3.{old}.weight", "") in kinds
     assert {kind for kind, *_ in kinds} <= {"missing", "unexpected", "unknown name"}
     assert len(kinds) == 2
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        ("post_attention_layernorm", "post_feedforward_layernorm"),  # OLMo 2
+        ("input_layernorm", "pre_feedforward_layernorm"),  # VaultGemma
+        ("input_layernorm", "pre_ff_layernorm"),  # Jamba
+        ("self_attn_layer_norm", "final_layer_norm"),  # OPT
+        ("operator_norm", "ffn_norm"),  # LFM2
+        ("attention_layernorm", "feedforward_layernorm"),  # Apertus
+        ("ln_1", "ln_2"),  # GPT-2, in none of this layout's layers
+    ],
+)
+def test_the_norms_of_another_code_in_every_layer(others):
+    """All layers alike, each name known and each shape right: and no Llama has them."""
+    changed = renamed(llama(), *((old, f"@{i}") for i, old in enumerate(NORMS)))
+    changed = renamed(changed, *((f"@{i}", new) for i, new in enumerate(others)))
+    layers = "model.layers.0,1,2,3"
+    differing = found(LLAMA, changed)
+    gone, new = set(NORMS) - set(others), set(others) - set(NORMS)
+    assert {name for kind, name, *_ in differing if kind == "missing"} == {
+        f"{layers}.{norm}.weight" for norm in gone
+    }
+    assert {name for kind, name, *_ in differing if kind in {"unexpected", "unknown name"}} == {
+        f"{layers}.{norm}.weight" for norm in new
+    }
+    assert sum(tensors for *_, tensors in differing) == 4 * (len(gone) + len(new))
+
+
+def test_norms_whose_code_is_not_told_are_left_to_their_neighbours():
+    changed = renamed(llama(), ("post_attention_layernorm", "pre_feedforward_layernorm"))
+    reading = read_config(LLAMA)
+    assert reconcile(reading.architecture.lower_to_ledger(), reading.precision, header(changed)).agrees
 
 
 def test_one_layer_under_another_stem():
@@ -408,3 +445,44 @@ def test_what_an_index_says_otherwise():
     result = held(LLAMA, without(llama(), "model.norm"), contradictions=(said,))
     summary = "config and header disagree: 1 missing of 38 tensors; the index says otherwise than the files"
     assert result.summary == summary
+
+
+def test_a_false_total_size_is_seen_and_fails_nothing():
+    """It says nothing false of any tensor, and published indices get it wrong: a finding, no disagreement."""
+    said = "the index says total_size 1; the tensors take 2 bytes"
+    result = held(LLAMA, llama(), notes=(said,), misstatements=(said,))
+    assert result.agrees
+    assert [(f.kind, f.name) for f in result.findings] == [("total size", said)]
+    agrees = "config and header agree on 39 tensors; the index's total_size is another than their sum"
+    assert result.summary == agrees
+
+
+TOWER = {
+    "model_type": "llava",
+    "text_config": LLAMA,
+    "vision_config": {
+        "model_type": "clip_vision_model",
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 28,
+        "patch_size": 14,
+    },
+}
+
+
+def test_a_tower_is_held_by_its_sum_and_said_to_be():
+    reading = read_config(TOWER)
+    ledger = reading.architecture.lower_to_ledger()
+    size = sum(int(w.elements) for w in ledger.weights if w.component is Component.VISION)
+    language = {f"language_model.{name}": stored for name, stored in llama().items()}
+    tower = {"vision_tower.a.weight": ("BF16", (size - 5,)), "vision_tower.b.weight": ("BF16", (5,))}
+    result = reconcile(ledger, reading.precision, header(language | tower))
+    assert result.agrees
+    assert [(f.kind, f.name, f.tensors, f.elements) for f in result.findings] == [
+        ("by sum", "vision tower", 2, size)
+    ]
+    assert result.summary == "config and header agree on 41 tensors (2 of towers by their sum alone)"
+    less = reconcile(ledger, reading.precision, header(language | {"vision_tower.a.weight": ("BF16", (5,))}))
+    assert [(f.kind, f.name) for f in less.disagreements] == [("other shape", "vision tower")]

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 import pytest
 import yaml
 
+from moecalc.api.claiming import claims_in
 from moecalc.checks.budgets.file import read_budgets
 from moecalc.checks.budgets.measure import FRIENDLY
 from moecalc.cli.run import _FORMATS
@@ -68,3 +69,9 @@ def test_the_gitlab_job_runs(gitlab):
     report = ET.parse(checkout / job["artifacts"]["reports"]["junit"]).getroot()
     assert report.attrib["failures"] == "1"
     assert "num_experts 64 -> 72" in report[0][0][0].text
+
+
+def test_the_claims_file_holds(tmp_path):
+    path = tmp_path / "claims.yaml"
+    path.write_text(BLOCKS["claims.yaml"])
+    assert [one.exit_code(strict=True, require=True) for one in claims_in(path)] == [0, 0]

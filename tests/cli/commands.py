@@ -71,6 +71,27 @@ GOLDEN = {
     "fit-cut-block": ("moecalc fit qwen3-30b-a3b --gpu 8xh100 --tp 8 --quant fp8-block128,awq,bf16", 100),
     "fit-devices": ("moecalc fit mixtral-8x22b --context 32k", 120),
     "fit-json": ("moecalc fit qwen3-30b-a3b --quant q4_k_m,q2_k --vram 12GiB --ram 32GiB --json", 100),
+    "fit-vllm": ("moecalc fit gemma-3-27b --gpu h100 --engine vllm --context 128k --quant bf16,awq", 80),
+    "fit-launch": (
+        "moecalc fit mixtral-8x7b --gpu 'rtx-4090 + rtx-3060-12gb' --quant q4_k_m,q2_k --context 8k",
+        100,
+    ),
+    "fit-ceiling": (
+        (
+            "moecalc fit qwen3-30b-a3b --quant q4_k_m,q2_k --context 32k --vram 12GiB --ram 32GiB --bandwidth 360GB/s "
+            "--ram-bandwidth 50GB/s"
+        ),
+        80,
+    ),
+    "fit-counts": ("moecalc fit gpt-4 --gpu 46xh100", 80),
+    "serve": ("moecalc serve qwen3-235b-a22b --gpu 8xh100 --tp 8 --engine vllm --context 32k", 100),
+    "serve-80": ("moecalc serve deepseek-v3 --gpu 16xh200 --tp 8 --pp 2 --stages 40,21 --context 32k", 80),
+    "serve-llama-cpp": ("moecalc serve llama-3.1-70b --gpu 2xrtx-3090 --quant q4_k_m --context 8k", 100),
+    "serve-cut-block": (
+        "moecalc serve qwen3-235b-a22b --gpu 8xh100 --tp 8 --quant fp8-block128 --context 32k --markdown",
+        100,
+    ),
+    "serve-json": ("moecalc serve gpt-oss-20b --gpu h100 --context 8k --json", 100),
     "fit-bad-tp": ("moecalc fit llama-13b --gpu 3xrtx-4090 --tp 3", 100),
     "check": ("moecalc check -c tests/cli/budgets/moecalc.yaml --base tests/cli/budgets/base.json", 120),
     "check-60": ("moecalc check -c tests/cli/budgets/moecalc.yaml --base tests/cli/budgets/base.json", 60),
@@ -137,6 +158,45 @@ GOLDEN = {
     "train-bad-plan": ("moecalc train llama-3.1-8b --tokens 1T --gpu 8xh100 --tp 3", 100),
     "train-outline": ("moecalc train gpt-4 --tokens 13T --gpu 8xh100", 100),
     "help-train": ("moecalc train --help", 80),
+    "scaling": ("moecalc scaling --compute 1e24", 100),
+    "scaling-laws-80": ("moecalc scaling", 80),
+    "scaling-models": (
+        "moecalc scaling --gpu-hours 2.664M --gpu h800 --mfu 0.39 deepseek-v3 llama-3.1-70b --extrapolate",
+        100,
+    ),
+    "scaling-axis-80": ("moecalc scaling --compute 1e20 --axis granularity", 80),
+    "scaling-tokens-markdown": (
+        "moecalc scaling --tokens 15T --law besiroglu --law ling-moe --markdown",
+        100,
+    ),
+    "scaling-json": ("moecalc scaling --compute 3e20 olmoe-1b-7b --json", 100),
+    "scaling-no-budget": ("moecalc scaling mixtral-8x7b", 100),
+    "help-scaling": ("moecalc scaling --help", 80),
+    "design": (
+        "moecalc design --like qwen3-30b --active 3B --experts 64..256/16 --top-k 4..12/2 --expert-width 512..1024",
+        120,
+    ),
+    "design-80": (
+        "moecalc design --like deepseek-v3 --active 15B..20B --hidden 4096..7168/512 --layers 40..60/4 --gpu 8xh200",
+        80,
+    ),
+    "design-csv": (
+        "moecalc design --like mixtral-8x7b --granularity 1..8 --experts 8..64 --gpu h100 --csv",
+        100,
+    ),
+    "design-json": ("moecalc design --like qwen3-30b-a3b --experts 64,128 --top-k 4..16 --json", 100),
+    "design-markdown": ("moecalc design --like gpt-oss-20b --layers 24,36 --experts 32,128 --markdown", 100),
+    "design-export": (
+        "moecalc design --like mixtral-8x7b --experts 16 --expert-width 4096 --export 1 -",
+        100,
+    ),
+    "design-nothing": ("moecalc design --like mixtral-8x7b --experts 8..128 --active 100M", 100),
+    "design-too-many": (
+        "moecalc design --like mixtral-8x7b --hidden 64..65536/64 --layers 1..5000 --multiple 64",
+        100,
+    ),
+    "design-bad-axis": ("moecalc design --like deepseek-v3 --kv-heads 8", 100),
+    "help-design": ("moecalc design --help", 80),
     "list-filter": ("moecalc list mixtral", 80),
     "hardware-filter": ("moecalc hardware h100", 80),
     "accuracy-80": ("moecalc accuracy", 80),

@@ -143,6 +143,19 @@ def test_github_has_the_place_of_what_is_wrong_with_the_file(repository):
     assert done.stderr.startswith("error: moecalc.yaml:7: unknown limit `kv/tokn`")
 
 
+def test_github_is_told_of_an_error_that_has_no_place(repository):
+    done = check(repository, "--base", "nothing", "--format", "github")
+    assert done.returncode == 2
+    assert done.stdout.startswith("::error title=moecalc::git knows no revision `nothing` here%0A")
+
+
+def test_sarif_has_its_paths_as_uris(repository):
+    (repository / "my models.yaml").write_text("models: [{model: mixtral-8x7b, limits: {total: <= 1B}}]")
+    done = check(repository, "-c", "my models.yaml", "--format", "sarif")
+    (result,) = json.loads(done.stdout)["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "my%20models.yaml"
+
+
 def test_junit(repository):
     done = check(repository, "--base", "HEAD", "--format", "junit")
     root = ET.fromstring(done.stdout)

@@ -14,7 +14,12 @@ from tests.console import run
         ("moecalc fit deepseek-v3 --gpu h100 --quant released,bf16", 0),
         ("moecalc fit deepseek-v3 --gpu h100 --quant released,bf16 --require", 1),
         ("moecalc fit qwen3-30b-a3b --vram 12GiB --ram 32GiB --quant q4_k_m,q2_k --require", 0),
-        ("moecalc fit gpt-4 --gpu h100", 3),
+        ("moecalc fit gpt-4 --gpu h100", 0),
+        ("moecalc fit gpt-4 --gpu h100 --require", 1),
+        ("moecalc fit 70B-A12B --gpu 8xh100", 0),
+        ("moecalc fit 70B-A12B --gpu 8xh100 --require", 3),
+        ("moecalc fit gemini-1.5-pro --gpu 8xh100", 3),
+        ("moecalc fit gpt-4", 3),
     ],
 )
 def test_not_fitting_is_an_answer_unless_it_is_required(command: str, code: int) -> None:
@@ -25,6 +30,13 @@ def test_not_fitting_is_an_answer_unless_it_is_required(command: str, code: int)
     ("command", "message", "hint"),
     [
         ("--gpu h1000", "unknown accelerator `h1000`", "did you mean `h100-sxm`"),
+        ("--gpu local+h100", "joins `local`, which is all of this machine", "name every device"),
+        ("--gpu 8xh100 --tp 1", "the plan is of 1 device, and `--gpu` names 8", "`--pp 8` or `--dp 8`"),
+        (
+            "--gpu h100 --quant q4_k_m --utilization 0.5",
+            "has no share of memory",
+            "leave `--utilization` out",
+        ),
         ("--vram -3GiB", "`--vram -3GiB` is negative", "above 0"),
         ("--vram 12", "size `12` has no unit", "type `12GiB`"),
         ("--gpu 8xh100 --tp 3", "makes 3 devices", "number of devices"),
@@ -86,10 +98,60 @@ def test_warnings_of_json_go_to_stderr() -> None:
     assert "beyond the trained length" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "option", ["--tp 8", "--context 8k", "--engine vllm", "--kv-dtype fp8", "--sequences 4"]
+)
+def test_what_needs_shapes_is_refused_of_two_numbers(option: str) -> None:
+    done = run(f"moecalc fit 70B-A12B --gpu 8xh100 {option}")
+    assert done.returncode == 2
+    assert "needs shapes, and of `70B-A12B` only counts are known" in done.stderr
+
+
+def test_the_decode_ceiling_beside_ram_is_that_of_speed() -> None:
+    options = "qwen3-30b-a3b --quant q4_k_m --context 32k --vram 12GiB --ram 32GiB"
+    rates = "--bandwidth 360GB/s --ram-bandwidth 50GB/s"
+    fitted = json.loads(run(f"moecalc fit {options} {rates} --json").stdout)
+    sped = json.loads(run(f"moecalc speed {options} {rates} --json").stdout)
+    lines = {line["id"]: line["value"] for line in sped["models"][0]["lines"]}
+    ceiling = fitted["offload"]["decode_ceiling_tokens_per_second"]
+    assert ceiling == pytest.approx(lines["speed.decode.ceiling_tokens_per_second"], rel=1e-12)
+    said = " ".join(run(f"moecalc fit {options} {rates}").stdout.split())
+    assert f"decode ceiling: {ceiling:.3g} tokens/s for 1 sequence of 32,768 tokens, uniform routing" in said
+    unknown = run(f"moecalc fit {options}").stdout
+    assert "decode ceiling: not known without bandwidths; `--ram-bandwidth 80GB/s`" in unknown
+
+
+def test_every_command_that_takes_a_plan_splits_tokens_too() -> None:
+    for command in ("fit", "speed", "cost", "serve --engine generic"):
+        done = run(f"moecalc {command} deepseek-v3 --gpu 8xh200 --tp 8 --sp --context 8k", 200)
+        assert done.returncode == 0, done.stderr
+        assert "--tp 8 --sp" in done.stdout
+    refused = run("moecalc serve deepseek-v3 --gpu 8xh200 --tp 8 --sp")
+    assert "vllm has no `--sp` that its logs back" in refused.stderr
+
+
 def test_an_unlisted_device_is_called_by_its_size() -> None:
     done = run("moecalc fit gpt-oss-20b --gpu 2xunlisted --vram 24GiB --quant released,bf16")
     assert done.stdout.startswith("gpt-oss-20b on 2x 24 GiB device")
     assert "unlisted" not in done.stdout
+
+
+def test_rows_that_a_share_of_memory_leaves_out_are_said() -> None:
+    done = run("moecalc fit gpt-oss-20b --gpu h100 --utilization 0.5")
+    assert done.returncode == 0
+    assert "q4_k_m" not in done.stdout
+    assert "GGUF mixtures are left out: llama.cpp has no share of memory to be told" in " ".join(
+        done.stdout.split()
+    )
+    assert "left out" not in run("moecalc fit gpt-oss-20b --gpu h100 --utilization 0.5 --engine vllm").stdout
+
+
+@pytest.mark.parametrize("columns", [80, 100, 160])
+def test_only_columns_that_are_shown_are_explained(columns: int) -> None:
+    shown = run("moecalc fit mixtral-8x22b --quant q4_k_m,awq", columns).stdout
+    header = next(line for line in shown.splitlines() if line.startswith("quantization"))
+    for column in ("cheapest", "fewest", "one machine"):
+        assert (f"{column}: " in shown) == (column in header)
 
 
 def test_thousands_of_gib_are_still_gib() -> None:

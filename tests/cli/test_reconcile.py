@@ -101,7 +101,8 @@ def test_json_is_for_programs(tmp_path):
 def test_show_says_whether_config_and_header_agree(tmp_path, columns):
     written(tmp_path / "m", "qwen3-0.6b", 1)
     done = run("moecalc show m", cwd=tmp_path, columns=columns)
-    assert "the config agrees" in done.stdout
+    assert "\nconfig and header agree on 311 tensors (1 copy)\n" in done.stdout
+    assert "`moecalc explain m` shows the working" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= columns
 
 
@@ -124,3 +125,25 @@ def test_a_long_list_is_cut(tmp_path):
     done = run("moecalc reconcile m", cwd=tmp_path)
     assert done.returncode == 1
     assert "and 14 more: `--json` has them all" in done.stdout
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_what_a_header_alone_does_not_tell(tmp_path, columns):
+    """Each gap says why it is one, in a narrow terminal too; nobody keeps anything secret."""
+    written(tmp_path / "m", "gpt-oss-20b", 1)
+    (tmp_path / "m" / "config.json").unlink()
+    shown = run("moecalc show m", cwd=tmp_path, columns=columns).stdout
+    assert shown.count("top_k unknown") == 3
+    assert shown.count("not in a header") == 5
+    assert "undisclosed" not in shown
+
+    def renamed(tensor):
+        name, *rest = tensor
+        return [(name.replace(".experts.", ".specialists."), *rest)]
+
+    written(tmp_path / "u", "gpt-oss-20b", 1, renamed)
+    (tmp_path / "u" / "config.json").unlink()
+    shown = " ".join(run("moecalc show u", cwd=tmp_path, columns=columns).stdout.split())
+    # all but the experts' tensors, and everything: packed words of what no layout knows count singly
+    assert "active per token (all) 1.80 B-11.96 B" in shown
+    assert "what is active, routed or beside the model is not known" in shown

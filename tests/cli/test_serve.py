@@ -91,6 +91,59 @@ def test_a_pasted_command_is_the_one_of_the_answer():
     assert max(map(len, text.splitlines())) <= 60
 
 
+def test_stages_that_were_chosen_are_told_to_vllm():
+    found = answer("deepseek-v3 --gpu 16xh200 --tp 8 --pp 2 --stages 40,21 --context 32k")
+    # vllm/distributed/utils.py, get_pp_indices: `VLLM_PP_LAYER_PARTITION` overrules an even deal of layers
+    assert found["launch"].startswith("VLLM_PP_LAYER_PARTITION=40,21 vllm serve ")
+    assert [rank["layers"] for rank in found["ranks"]] == [40, 21]
+    assert any("16 GPUs stand in several machines" in note for note in found["notes"])
+    even = answer("deepseek-v3 --gpu 16xh200 --tp 8 --pp 2 --context 32k")
+    assert even["launch"].startswith("vllm serve ")
+
+
+def test_a_context_that_vllm_refuses_is_allowed_in_so_many_words():
+    long = answer("llama-3-8b --gpu h200 --context 64k --max-num-seqs 16")
+    assert long["launch"].startswith("VLLM_ALLOW_LONG_MAX_MODEL_LEN=1 vllm serve ")
+    assert "VLLM_ALLOW" not in answer("llama-3-8b --gpu h200 --context 8k")["launch"]
+
+
+def test_what_does_not_start_has_no_command():
+    assert answer("llama-3-8b --gpu h200 --context 1m")["launch"] is None
+    cut = answer("qwen3-235b-a22b --gpu 8xh100 --tp 8 --quant fp8-block128 --context 32k")
+    assert cut["launch"] is None
+    assert "192 wide on a rank, no whole blocks of 128" in cut["warnings"][0]
+    assert answer("qwen3-235b-a22b --gpu 8xh100 --tp 8 --ep 8 --quant fp8-block128 --context 32k")["launch"]
+
+
+def test_the_samplers_copies_are_said_with_range_and_source():
+    found = answer("gemma-3-27b --gpu h100 --context 64k")
+    copies = found["assumed"]["copies of the logits"]
+    assert (copies["copies"], copies["low"], copies["high"]) == (7, 2.6, 7)
+    assert "RTX 4080" in copies["source"]
+    peak = next(line for line in found["models"][0]["lines"] if line["id"] == "memory.activation_bytes")
+    stream, logits = 2 * 8192 * 5376 * 2, 1024 * 262_208 * 4
+    assert (peak["value"], peak["high"]) == (stream + 7 * logits, stream + 7 * logits)
+    assert peak["low"] == -(-(10 * stream + 26 * logits) // 10)
+    shown = run(f"{SERVE} gemma-3-27b --gpu h100 --context 64k", columns=200).stdout
+    assert "logits in float32, 7 times (assumed), logs have 2.76 to 7.17" in shown
+    assert "copies of the logits at the sampler's peak, 7, assumed: vLLM 0.26 log" in shown
+
+
+def test_a_narrow_terminal_keeps_what_each_figure_rests_on():
+    command = f"{SERVE} qwen3-235b-a22b --gpu 8xh100 --tp 8 --context 32k"
+    narrow, wide = (run(command, columns=columns).stdout for columns in (80, 200))
+    assert max(map(len, narrow.split("in vllm's own log")[0].splitlines())) <= 80
+    words = " ".join(narrow.split())
+    for said in (
+        "0.92 of it",
+        "estimate: a step of 8,192 tokens",
+        "assumed, logs have 0.11 to 0.96",
+        "routed ",
+    ):
+        assert said in " ".join(wide.split())
+        assert said in words
+
+
 def test_llama_cpp_has_a_buffer_for_every_sequence():
     found = answer(
         "qwen3-30b-a3b --gpu rtx-5090 --quant q4_k_m --context 32k --max-num-seqs 2 --kv-dtype q8_0"
@@ -166,6 +219,17 @@ def test_a_context_beyond_the_trained_one_is_a_warning():
         ),
         ("mixtral-8x7b --gpu 4xh100 --kv-dtype q8_0", 2, "vllm has no cache in `q8_0`", "fp8"),
         ("mixtral-8x7b --gpu 4xh100 --quant awqq", 2, "unknown quantization `awqq`", "did you mean `awq`?"),
+        ("llama-3-8b --gpu 2xh100 --tp 2 --redundant-experts 3", 2, "no routed experts", "leave"),
+        ("deepseek-v3 --gpu 8xh200 --tp 8 --redundant-experts 32", 2, "dealt out whole", "add `--ep 8`"),
+        ("deepseek-v3 --gpu 8xh200 --ep 8 --redundant-experts 1", 2, "makes 257 experts", "experts 8`"),
+        ("deepseek-v3 --gpu 8xh200 --ep 8 --redundant-experts 2000", 2, "all 256 experts", "at most 1,792"),
+        ("llama-3-8b --gpu h100 --quant awq --engine llama.cpp", 2, "has no `awq-int4-g128`", "--quant q8_0"),
+        (
+            "qwen3-30b-a3b --gpu h100 --quant fp8 --engine llama.cpp",
+            2,
+            "`--quant fp8` stores",
+            "--quant q8_0",
+        ),
         ("mixtral-8x7b --gpu 4xh100 --speculate", 2, "no multi-token-prediction module", "leave"),
         ("deepseek-v3 --gpu 8xh200 --engine llama.cpp", 2, "has no `fp8-block128`", "--quant q8_0"),
         (

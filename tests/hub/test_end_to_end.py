@@ -152,3 +152,13 @@ def test_an_unknown_type_is_answered_by_its_header(hub, moecalc, values):
     assert values(done.stdout)["params.total"] == TOTAL
     assert "the config is not read" in done.stdout
     assert moecalc("show", "org/small", "--strict").returncode == 2
+
+
+def test_the_working_that_is_offered_reads_the_header_too(moecalc):
+    shown = moecalc("show", "org/small", "--headers")
+    assert "config and header agree on 20 tensors" in shown.stdout
+    assert "`moecalc explain org/small --headers` shows the working" in shown.stdout
+    assert moecalc("explain", "org/small", "memory", "--headers").returncode == 0
+    alone = moecalc("show", "org/small")
+    assert "agree" not in alone.stdout
+    assert "`moecalc explain org/small` shows the working" in alone.stdout

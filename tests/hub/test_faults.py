@@ -203,9 +203,7 @@ def test_an_index_that_names_files_outside(hub, name):
 
 def test_an_index_of_files_that_are_not_there(hub):
     hub.write("org/small", "model.safetensors.index.json", {"weight_map": {"a.weight": "b.safetensors"}})
-    with pytest.raises(
-        InputError, match=re.escape("1 of its 1 files are missing, `b.safetensors` among them")
-    ):
+    with pytest.raises(InputError, match=re.escape("1 of its 1 files is missing: `b.safetensors`")):
         load()
 
 

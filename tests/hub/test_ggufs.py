@@ -3,6 +3,7 @@
 import pytest
 
 import moecalc
+from moecalc.api.loading import load
 from moecalc.errors import InputError
 from moecalc.sources.headers.gguf import read_gguf
 from tests.hub.conftest import CONFIG
@@ -75,6 +76,61 @@ def test_the_only_model_needs_no_picking(hub):
     assert moecalc.load("org/one").header.format == "gguf"
 
 
+STORED = [
+    ("token_embd.weight", F32, (100, 16)),
+    ("output_norm.weight", F32, (16,)),
+    *(
+        (f"blk.{i}.{name}.weight", F32, shape)
+        for i in range(2)
+        for name, shape in {
+            "attn_norm": (16,),
+            "ffn_norm": (16,),
+            "attn_q": (16, 16),
+            "attn_k": (8, 16),
+            "attn_v": (8, 16),
+            "attn_output": (16, 16),
+            "ffn_gate": (32, 16),
+            "ffn_up": (32, 16),
+            "ffn_down": (16, 32),
+        }.items()
+    ),
+]
+METADATA = {
+    **PAIRS,
+    "llama.block_count": 2,
+    "llama.embedding_length": 16,
+    "llama.feed_forward_length": 32,
+    "llama.attention.head_count": 4,
+    "llama.attention.head_count_kv": 2,
+}
+
+
+@pytest.mark.parametrize(("text", "headers"), [("org/both:F32", False), ("org/both", True)])
+def test_a_gguf_is_held_against_the_config_of_its_repository(hub, text, headers):
+    write_gguf(hub.folder / "org/both/small-F32.gguf", STORED, METADATA)
+    hub.write("org/both", "config.json", CONFIG)
+    agree = "header agree on 20 tensors"
+    held = [each.summary for each in load(text, headers=headers).reconciliations]
+    assert held == [f"metadata and {agree}", f"config.json and {agree}"]
+    write_gguf(hub.folder / "org/wrong/small-F32.gguf", STORED, METADATA)
+    hub.write("org/wrong", "config.json", {**CONFIG, "num_hidden_layers": 3})
+    model = load(text.replace("both", "wrong"), headers=headers)
+    assert [each.agrees for each in model.reconciliations] == [True, False]
+    assert model.warnings[0].startswith("config.json and header disagree: 9 missing of 20 tensors")
+
+
+def test_a_config_that_cannot_be_read_does_not_stop_a_gguf(hub):
+    write_gguf(hub.folder / "org/both/small-F32.gguf", STORED, METADATA)
+    hub.write("org/both", "config.json", b"{")
+    model = moecalc.load("org/both:F32")
+    assert len(model.reconciliations) == 1
+    assert model.warnings[0].startswith(
+        "the config.json beside it is not read: org/both:config.json:1: not JSON"
+    )
+    with pytest.raises(InputError, match="not JSON"):
+        load("org/both:F32", strict=True)
+
+
 def test_a_config_answers_first(ggufs):
     ggufs.write("org/ggufs", "config.json", CONFIG)
     assert moecalc.load("org/ggufs").params.total == 6288
@@ -90,7 +146,7 @@ def test_a_split_model_is_one(hub):
         assert model.header.total_bytes == sum(BYTES.values())
         assert len(model.header.files) == 2
     (hub.folder / "org/split/Q8_0/small-00002-of-00002.gguf").unlink()
-    with pytest.raises(InputError, match="1 of its 2 parts are missing"):
+    with pytest.raises(InputError, match="1 of its 2 parts is missing"):
         moecalc.load("org/split")
 
 

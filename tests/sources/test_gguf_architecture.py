@@ -1,5 +1,6 @@
 """GGUF metadata -> Architecture, held against llama.cpp's logs: its own parameter counts, a listing of every tensor."""
 
+import json
 from math import prod
 
 import pytest
@@ -14,6 +15,7 @@ from moecalc.sources.gguf_architecture import KINDS, config_from_gguf
 from moecalc.sources.headers.tensors import Header, StoredTensor
 from moecalc.sources.hf_config import find_family, read_config
 from moecalc.specs.gguf_types import BY_NAME
+from tests.console import run
 from tests.sources.headers import listed
 from tests.sources.headers.gguf_read import read_listing
 from tests.sources.headers.gguf_written import laid_out, write
@@ -294,7 +296,9 @@ def test_a_head_that_is_not_stored_is_tied():
 def test_values_by_layer():
     uniform = dense(**{"llama.attention.head_count_kv": [2]})
     assert config_from_gguf(uniform)["num_key_value_heads"] == 2
-    differing = dense(**{"llama.attention.head_count_kv": [2, 4]})
+    with pytest.raises(InputError, match=r"head_count_kv` has 3 values for 1 layers: \[2, 2, 2\]"):
+        config_from_gguf(dense(**{"llama.attention.head_count_kv": [2, 2, 2]}))
+    differing = dense(**{"llama.attention.head_count_kv": [2, 4], "llama.block_count": 2})
     with pytest.raises(InputError, match=r"head_count_kv` differs from layer to layer"):
         config_from_gguf(differing)
     hybrid = llama_like(
@@ -352,3 +356,63 @@ def test_dialects():
     assert dialect_of("falcon-7b", None).falcon
     assert not dialect_of("falcon-mamba-7b", None).falcon
     assert dialect_of("x", "qwen2").has_seventy
+
+
+LLAMA_OF_DENSE = {
+    "model_type": "llama",
+    "vocab_size": 100,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "tie_word_embeddings": True,
+}
+
+
+def beside(folder, config):
+    """A GGUF of `dense` in a directory with a config.json."""
+    stored = dense()
+    listing = [(t.name, t.shape, BY_NAME[t.dtype]) for t in stored.tensors]
+    tensors, size = laid_out(listing, lambda shape, type_: prod(shape) // type_.block * type_.bytes)
+    write(folder / "m-F32.gguf", stored.metadata, tensors, size)
+    (folder / "config.json").write_text(config if isinstance(config, str) else json.dumps(config))
+    return folder
+
+
+def test_a_gguf_is_held_against_the_config_beside_it(tmp_path):
+    folder = beside(tmp_path, LLAMA_OF_DENSE)
+    for path in (folder, folder / "m-F32.gguf", f"{folder}:F32"):
+        model = load(path)
+        assert [each.summary for each in model.reconciliations] == [
+            "metadata and header agree on 11 tensors",
+            "config.json and header agree on 11 tensors",
+        ]
+        assert not model.warnings
+        assert model.kv_dtype == "fp16"
+
+
+def test_a_config_that_is_not_the_ggufs_is_said(tmp_path):
+    model = load(beside(tmp_path, {**LLAMA_OF_DENSE, "intermediate_size": 256}))
+    metadata, release = model.reconciliations
+    assert (metadata.agrees, release.agrees) == (True, False)
+    (warning,) = model.warnings
+    assert warning.startswith(
+        "config.json and header disagree: 3 other shape of 11 tensors: `moecalc reconcile "
+    )
+    assert model.weight_bytes() == model.header.total_bytes
+    done = run(f"moecalc reconcile {tmp_path}")
+    assert done.returncode == 1
+    assert "metadata and header agree on 11 tensors." in done.stdout
+    assert "config.json and header disagree: 3 other shape of 11 tensors." in done.stdout
+    assert json.loads(run(f"moecalc reconcile {tmp_path} --json").stdout)["summary"].startswith("config.json")
+
+
+@pytest.mark.parametrize("config", ["{", "[1, 2]", '{"model_type": "never_heard_of"}'])
+def test_a_config_that_cannot_be_read_does_not_stop_a_gguf(tmp_path, config):
+    model = load(beside(tmp_path, config))
+    assert len(model.reconciliations) == 1
+    (warning,) = model.warnings
+    assert warning.startswith("the config.json beside it is not read: ")
+    with pytest.raises(InputError):
+        load(tmp_path, strict=True)

@@ -89,3 +89,30 @@ def test_no_git(repository, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(UndeterminedError, match="git is not installed"):
         Revision("main", repository)
+
+
+@pytest.mark.parametrize("inside", [".", "models", "models/a b"])
+def test_what_git_sees_renamed_is_told_from_the_root(repository, inside):
+    long = "\n".join(map(str, range(100)))
+    (repository / "models" / "täst.json").write_text(long)
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "long")
+    assert Revision("main", repository / inside).renamed == {}
+    git(repository, "mv", "models/täst.json", "other.json")
+    (repository / "other.json").write_text(long + "\nmore")
+    git(repository, "config", "diff.relative", "true")
+    revision = Revision("main", repository / inside)
+    assert revision.renamed == {"other.json": "models/täst.json"}
+    assert revision.root == repository.resolve()
+
+
+@pytest.mark.parametrize("inside", [".", "models"])
+def test_what_a_hook_is_told_of_its_repository_changes_nothing(repository, monkeypatch, inside):
+    """In a worktree `git commit` gives hooks its GIT_DIR, under which every folder looks like the root."""
+    monkeypatch.setenv("GIT_DIR", str(repository / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", ".git/index")
+    monkeypatch.setenv("GIT_PREFIX", "models/")
+    monkeypatch.chdir(repository)
+    revision = Revision("main", Path(inside))
+    assert revision.path_of(Path("models/empty")) == "models/empty"
+    assert revision.read(["models/empty"]) == {"models/empty": b""}

@@ -63,11 +63,11 @@ class LedgerDemand(msgspec.Struct, frozen=True, dict=True):
 
     def weight_bytes_read(self, tokens: int) -> Number:
         """Matrices once per application, routed ones by expected distinct experts, look-ups by their rows."""
-        return self._reads.weight_bytes(tokens, tokens, EXACT)
+        return self.reads.weight_bytes(tokens, tokens, EXACT)
 
     def experts_touched(self, tokens: int) -> Fraction | None:
         """Expected distinct share, weighted by the bytes of each pool."""
-        share: Fraction | None = self._reads.touched_share(tokens, EXACT)
+        share: Fraction | None = self.reads.touched_share(tokens, EXACT)
         return share
 
     def state_bytes(self, context: int) -> Number:
@@ -83,7 +83,8 @@ class LedgerDemand(msgspec.Struct, frozen=True, dict=True):
         return flops.step_flops(self.ledger, Step.decode(context), "causal")
 
     @cached_property
-    def _reads(self) -> Reads:
+    def reads(self) -> Reads:
+        """The stored language model, summed by how a step reads it."""
         language = (weight for weight in self.ledger.weights if weight.component is Component.LANGUAGE)
         return reads_of((weight, self._stored(weight)) for weight in language)
 

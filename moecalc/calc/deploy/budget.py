@@ -7,6 +7,7 @@ runtime itself takes (CUDA context, communication buffers, graphs). The rank wit
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cached_property
+from typing import Protocol
 
 import msgspec
 
@@ -19,6 +20,18 @@ from moecalc.specs.workload import LONGEST
 
 MOST_SEQUENCES = 2**20
 """Beyond this a count is no limit that anyone meets: models whose state takes next to nothing."""
+
+
+class Rules(Protocol):
+    """How a named engine reserves memory, where that is not what the architecture needs."""
+
+    def state_bytes(
+        self, sharded: Sharded, stage: int, context: int, kv_dtype: str, sequences: int
+    ) -> Number:
+        """What a stage's fullest rank sets aside for that many sequences of its copy of attention."""
+
+    def activation_bytes(self, sharded: Sharded, stage: int) -> Number:
+        """The activation peak of the fullest step that the engine's scheduler allows."""
 
 
 class Rank(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +68,8 @@ class Holding(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     """Memory is reserved for the logits of every position of a chunk (llama.cpp), not of each sequence's last."""
     lookups_in_ram: bool = False
     """Look-up tables stay in the host's memory (llama.cpp beside GPUs)."""
+    rules: Rules | None = None
+    """The engine's; None: state as the architecture needs it, and a step of what is asked for."""
 
     @property
     def plan(self) -> Plan:
@@ -74,25 +89,33 @@ class Holding(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         """Weight bytes of each stage's fullest rank."""
         return tuple(sum(size for _, size in groups) for groups in self.weights)
 
-    def activations(self, stage: int, context: int, sequences: int) -> Activations:
-        """The activation peak of a step that processes a prefill chunk and samples for every sequence."""
+    def state_bytes(self, stage: int, context: int, sequences: int) -> Number:
+        """State of a stage's fullest rank for that many sequences over all devices."""
         own = self.plan.sequences(sequences)
-        chunk = max(min(self.prefill_chunk, own * context), own)
-        sampled = chunk if self.logits_of_chunk else own
-        return self.sharded.activations(stage, chunk, sampled)
+        if self.rules is not None:
+            return self.rules.state_bytes(self.sharded, stage, context, self.kv_dtype, own)
+        return self.sharded.peak_state_bytes(stage, context, self.kv_dtype, own)
+
+    def activation_bytes(self, stage: int, context: int, sequences: int) -> Number:
+        """The activation peak of a step that processes a prefill chunk and samples for every sequence."""
+        if self.rules is not None:
+            return self.rules.activation_bytes(self.sharded, stage)
+        found = step_activations(
+            self.sharded, stage, self.prefill_chunk, context, sequences, self.logits_of_chunk
+        )
+        return found.total_bytes
 
     def ranks(
         self, capacities: tuple[Number, ...], overhead_bytes: Number, context: int, sequences: int
     ) -> tuple[Rank, ...]:
         """Each stage's fullest rank on a device of that capacity (one per stage; a single one stands for all)."""
-        own = self.plan.sequences(sequences)
         each = capacities if len(capacities) == self.plan.pipeline else capacities[:1] * self.plan.pipeline
         return tuple(
             Rank(
                 stage=stage,
                 weight_bytes=self.weight_bytes[stage],
-                state_bytes=self.sharded.peak_state_bytes(stage, context, self.kv_dtype, own),
-                activation_bytes=self.activations(stage, context, sequences).total_bytes,
+                state_bytes=self.state_bytes(stage, context, sequences),
+                activation_bytes=self.activation_bytes(stage, context, sequences),
                 overhead_bytes=overhead_bytes,
                 capacity_bytes=capacity,
                 by_group=self.weights[stage],
@@ -121,6 +144,23 @@ class Holding(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     ) -> int | None:
         """Most sequences of that context; None where not even one fits, 2^20 where the state hardly counts."""
         return most(MOST_SEQUENCES, lambda count: self.fits(capacities, overhead_bytes, context, count))
+
+
+def step_activations(
+    sharded: Sharded,
+    stage: int,
+    prefill_chunk: int,
+    context: int,
+    sequences: int,
+    logits_of_chunk: bool = False,
+) -> Activations:
+    """The peak of a step no larger than what is asked for: a chunk of the prompts, logits for every sequence.
+
+    `sequences` are those of all devices.
+    """
+    own = sharded.plan.sequences(sequences)
+    chunk = max(min(prefill_chunk, own * context), own)
+    return sharded.activations(stage, chunk, chunk if logits_of_chunk else own)
 
 
 def fullest(ranks: tuple[Rank, ...]) -> Rank:

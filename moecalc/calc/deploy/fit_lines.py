@@ -55,6 +55,7 @@ def fit_report(fit: Fit) -> Report:
                 }
                 for option in fit.options
             ],
+            "launch_options": fit.launch,
             "roomier_plan": msgspec.to_builtins(fit.roomier),
             "offload": _offload(fit),
             "ktransformers": _ktransformers(fit),
@@ -129,6 +130,7 @@ def _offload(fit: Fit) -> dict[str, Any] | None:
         "needs_more_ram": not fit.holds,
         "flags": list(found.flags),
         "override_tensor": found.override_tensor,
+        "decode_ceiling_tokens_per_second": fit.offload_ceiling and fit.offload_ceiling.tokens_per_second,
         "gpu_layers": found.gpu_layers,
         "cpu_expert_layers": len(found.expert_layers),
         "layers_per_gpu": [gpu.layers for gpu in found.gpus],
@@ -215,7 +217,11 @@ def _held(fit: Fit) -> dict[str, Number]:
     if placed is None:
         names = ("weight", "state", "activation", "overhead", "total")
         sums = [size * sum(getattr(rank, f"{name}_bytes") for rank in fit.ranks) for name in names]
-        return {**dict(zip(("weights", *names[1:]), sums, strict=True)), "rank_max": fit.fullest.total_bytes}
+        held = dict(zip(("weights", *names[1:]), sums, strict=True))
+        outside = fit.setting.engine.overheads.outside_bytes
+        held["overhead"] += outside * fit.fleet.count
+        held["total"] += outside * fit.fleet.count
+        return {**held, "rank_max": fit.fullest.total_bytes + outside}
     everywhere, gpus = (*placed.gpus, placed.ram), len(placed.gpus)
     parts = {
         "weights": sum(held.experts + held.rest for held in everywhere),

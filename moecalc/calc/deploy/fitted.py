@@ -8,7 +8,7 @@ import msgspec
 from moecalc.calc.deploy.budget import Holding, Rank, fullest, usable
 from moecalc.calc.deploy.fitting import Case, Room
 from moecalc.calc.deploy.ktransformers import KtOffload
-from moecalc.calc.deploy.offload import Offload
+from moecalc.calc.deploy.offload import Offload, all_layers, context_options, stage_slots, tensor_split
 from moecalc.calc.deploy.ranks import Surplus, kv_copies
 from moecalc.ir.numeric import Number
 from moecalc.specs.engines import Engine
@@ -26,10 +26,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     case: Case
 
     def overhead(self, devices: int) -> int:
-        """What the engine takes from each device beside weights, state and activations: assumed."""
-        taken = self.engine.overheads
-        talking = taken.communication_of_ranks if devices > 1 else taken.communication
-        return sum(part.bytes for part in (taken.context, talking, taken.graphs) if part is not None)
+        """What the engine takes of each device's share beside weights, state and activations: assumed."""
+        return self.engine.overheads.inside_bytes(devices)
 
     def room(self, fleet: Fleet) -> Room:
         """What the devices give. Raises UndeterminedError for one whose memory nobody published."""
@@ -51,6 +49,15 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     max_sequences: int | None
     offload: Offload | None = None
     """The placement beside the RAM that was named, where it fits with that alone."""
+
+
+class OffloadCeiling(msgspec.Struct, frozen=True, kw_only=True):
+    """What no program decodes faster than beside the RAM."""
+
+    tokens_per_second: float
+    """Of all sequences together."""
+    parts: tuple[tuple[str, float], ...]
+    """Seconds that a step reads on each GPU, then in RAM."""
 
 
 class Roomier(msgspec.Struct, frozen=True):
@@ -90,6 +97,8 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     offload_setting: Setting | None = None
     """llama.cpp's rules, under which the offload was placed."""
+    offload_ceiling: OffloadCeiling | None = None
+    """Where it fits beside the RAM, and the bandwidths of devices and RAM are known."""
     offload_capacities: tuple[Number, ...] = ()
     """What each device may be filled with by llama.cpp, where there is an offload."""
 
@@ -107,6 +116,18 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
     def placed(self) -> Offload | None:
         """The offload, where it is what makes it fit."""
         return self.offload if self.holds and not self.fits else None
+
+    @property
+    def launch(self) -> str | None:
+        """llama.cpp's options where the devices alone hold it under its rules; an offload has its own."""
+        plan, case = self.holding.plan, self.setting.case
+        if not self.fits or self.setting.engine.reservation.rule != "cells":
+            return None
+        layers = [len(layers) for layers in self.holding.sharded.stage_layers]
+        said = [f"-ngl {all_layers(sum(layers))}"]
+        if plan.pipeline > 1:
+            said.append(tensor_split(stage_slots(layers)))
+        return " ".join([*said, context_options(case.context, case.sequences)])
 
     @property
     def setting_in_force(self) -> Setting:

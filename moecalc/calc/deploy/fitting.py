@@ -6,7 +6,7 @@ from functools import cached_property
 import msgspec
 
 from moecalc.calc.deploy.blocks import CutBlock, cut_blocks
-from moecalc.calc.deploy.budget import Holding, Rank, fullest
+from moecalc.calc.deploy.budget import Holding, Rank, Rules, fullest
 from moecalc.calc.deploy.ranks import LOADED, Sharded, loaded_rows
 from moecalc.calc.deploy.sharding import allowed_tensor_sizes, is_looped, layer_count
 from moecalc.calc.deploy.shares import Formats, Shares, flat
@@ -139,6 +139,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """Whether several devices can only be given whole layers each (llama.cpp's layer split)."""
     lookups_in_ram: bool = False
     """Whether look-up tables stay in the host's memory (llama.cpp beside GPUs)."""
+    rules: Rules | None = None
+    """How the engine reserves memory; None: what the architecture needs."""
 
     def holding(self, sharded: Sharded, precision: Precision) -> Holding:
         """The sharded model in one precision."""
@@ -149,6 +151,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
             prefill_chunk=self.prefill_chunk,
             logits_of_chunk=self.logits_of_chunk,
             lookups_in_ram=self.lookups_in_ram,
+            rules=self.rules,
         )
 
     def ranks(self, holding: Holding, room: Room) -> tuple[Rank, ...]:
@@ -166,7 +169,7 @@ def best_holding(shards: Shards, precision: Precision, room: Room, case: Case) -
     plans = (
         shards.loadable(room.devices, precision, case.layers_only)
         if room.is_uniform
-        else [_dealt(shards, precision, room, case)]
+        else [deal_layers(shards, precision, room, case)]
     )
     if not plans:
         raise InputError(
@@ -195,7 +198,7 @@ def roomiest(shards: Shards, precision: Precision, room: Room, case: Case) -> tu
     return best
 
 
-def _dealt(shards: Shards, precision: Precision, room: Room, case: Case) -> Plan:
+def deal_layers(shards: Shards, precision: Precision, room: Room, case: Case) -> Plan:
     """Whole layers dealt to unequal devices: by their memory, then one by one from the fullest to the emptiest."""
     layers = layer_count(shards.ledger)
     if layers < room.devices or is_looped(shards.ledger):

@@ -9,6 +9,7 @@ ggml-org/llama.cpp, 2026).
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import cached_property
 
@@ -18,6 +19,7 @@ from moecalc.calc import memory
 from moecalc.calc.deploy.activations import activation_peak
 from moecalc.calc.deploy.sharding import layer_count
 from moecalc.calc.deploy.shares import copy_bytes
+from moecalc.calc.serving.reservation import Cells
 from moecalc.ir.numeric import Number
 from moecalc.ir.roles import Component
 from moecalc.ir.rows import Ledger, State, Weight
@@ -100,14 +102,12 @@ class Offload(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def flags(self) -> tuple[str, ...]:
         """llama.cpp's options for this placement."""
-        everything = (
-            99 if self.layers < 99 else 999
-        )  # any number above the layers; these are what people type
+        everything = all_layers(self.layers)
         said = [f"-ngl {everything if self.gpu_layers == self.layers else self.gpu_layers + 1}"]
         if self.expert_layers:
             said.append(f"--n-cpu-moe {self.n_cpu_moe}")
         if len(self.gpus) > 1:
-            said.append(f"--tensor-split {','.join(str(gpu.slots) for gpu in self.gpus)}")
+            said.append(tensor_split(gpu.slots for gpu in self.gpus))
         return tuple(said)
 
     @property
@@ -118,17 +118,14 @@ class Offload(msgspec.Struct, frozen=True, kw_only=True):
         layers = "|".join(map(str, self.expert_layers))
         return f'-ot "blk\\.({layers})\\.ffn_(up|down|gate|gate_up)_(ch|)exps=CPU"'
 
-    @property
-    def is_partial(self) -> bool:
-        """Whether anything but look-up tables is in RAM."""
-        return bool(self.expert_layers) or self.gpu_layers < self.layers
-
 
 class Layers(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     """The language model cut into layers for placement, in one precision."""
 
     ledger: Ledger
     precision: Precision
+    cells: Cells | None = None
+    """How llama.cpp sets state aside; None: what the architecture needs."""
 
     def layers(self, demand: Demand) -> tuple[LayerBytes, ...]:
         """Bytes of every layer of the language model, in order, with the state that is asked for."""
@@ -248,14 +245,37 @@ class Layers(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         for row in self.ledger.states:
             if row.component is Component.LANGUAGE:
                 places: tuple[int | None, ...] = row.indices or (None,)
-                each = _each(_state_bytes(row, demand), len(places))
+                each = _each(self._state_bytes(row, demand), len(places))
                 for index in places:
                     sizes[index] += each
         return sizes
 
+    def _state_bytes(self, row: State, demand: Demand) -> Number:
+        if self.cells is not None:
+            return self.cells.part(row, demand.context, demand.sequences).bytes
+        return demand.sequences * memory.state_row_bytes(row, demand.context, demand.kv_dtype)
 
-def _state_bytes(row: State, demand: Demand) -> Number:
-    return demand.sequences * memory.state_row_bytes(row, demand.context, demand.kv_dtype)
+
+def all_layers(layers: int) -> int:
+    """What people type for "every layer": any number above the layers and the head will do."""
+    return 99 if layers < 99 else 999
+
+
+def tensor_split(slots: Iterable[int]) -> str:
+    """How many slots each GPU gets: the shares that llama.cpp rounds to just these layers."""
+    return f"--tensor-split {','.join(map(str, slots))}"
+
+
+def context_options(context: int, sequences: int) -> str:
+    """The sequences and their tokens: `-c` is what all of them have together."""
+    several = f" -np {sequences}" if sequences > 1 else ""
+    return f"-c {context * sequences}{several}"
+
+
+def stage_slots(layers: Iterable[int]) -> tuple[int, ...]:
+    """Slots of stages with so many layers each: the head is one more on the last."""
+    *before, last = layers
+    return (*before, last + 1)
 
 
 def _fill(

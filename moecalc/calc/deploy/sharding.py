@@ -264,6 +264,8 @@ def _refusals(ledger: Ledger, plan: Plan) -> list[InputError]:
                 f"`--ep {plan.expert}` is more ranks than {min(pools)} experts", hint="at most one each"
             )
         )
+    if plan.redundant_experts:
+        found += _redundancy_refusals(min(pools, default=0), plan)
     if plan.pipeline > 1 and is_looped(ledger):
         found.append(
             InputError(
@@ -272,6 +274,39 @@ def _refusals(ledger: Ledger, plan: Plan) -> list[InputError]:
             )
         )
     return found
+
+
+def _redundancy_refusals(experts: int, plan: Plan) -> Iterator[InputError]:
+    """What keeps copies of busy experts from these ranks.
+
+    vLLM: "EPLB currently only supports even distribution of experts across ranks" (FusedMoE in
+    vllm/model_executor/layers/fused_moe/layer.py), and experts are dealt out whole.
+    """
+    option, ranks, total = f"`--redundant-experts {plan.redundant_experts}`", plan.expert, experts
+    total += plan.redundant_experts
+    if not experts:
+        yield InputError(
+            f"{option}: this model has no routed experts", hint="leave `--redundant-experts` out"
+        )
+    elif ranks == 1:
+        sizes = f"`--ep {plan.stage_devices}`" if plan.stage_devices > 1 else "`--tp 8 --ep 8`"
+        yield InputError(
+            f"{option} copies experts that are dealt out whole, and they are not", hint=f"add {sizes}"
+        )
+    elif total > experts * ranks:
+        most = experts * (ranks - 1)
+        yield InputError(
+            f"{option}: with {most:,} each of {ranks} ranks has all {experts} experts",
+            hint=f"at most {most:,}",
+        )
+    elif total % ranks:
+        near = [
+            size - experts for size in (total // ranks * ranks, _ceil(total, ranks) * ranks) if size > experts
+        ]
+        yield InputError(
+            f"{option} makes {total} experts of {experts}, and {ranks} ranks cannot have equally many",
+            hint=" or ".join(f"`--redundant-experts {size}`" for size in near),
+        )
 
 
 def _dealt_to(head: tuple[str, int], ranks: int) -> bool:

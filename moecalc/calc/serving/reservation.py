@@ -147,11 +147,6 @@ class Pool(msgspec.Struct, frozen=True):
         """Tokens of cache, as vLLM has said since 0.21: what sequences of `context` tokens come to."""
         return int(self.concurrency(blocks, context, in_flight) * context)
 
-    def tokens_by_blocks(self, blocks: int) -> int:
-        """Tokens of cache as vLLM said before 0.21: blocks dealt evenly to the groups."""
-        ranks = max(group.cache.ranks for group in self.groups)
-        return blocks // len(self.groups) * min(group.block_tokens for group in self.groups) * ranks
-
     def longest_context(self, blocks: int, in_flight: int, most: int) -> int:
         """The longest context of which one sequence fits, at most `most`; 0 where none does."""
         lengths = range(1, most + 1)
@@ -265,32 +260,33 @@ class Buffer(msgspec.Struct, frozen=True):
         return self.key_bytes + self.value_bytes
 
 
-def cell_buffers(
-    ledger: Ledger,
-    context: int,
-    sequences: int = 1,
-    *,
-    key_dtype: str,
-    value_dtype: str | None = None,
-    ubatch: int = 512,
-    padding: int = 256,
-    unified: bool = False,
-    swa_full: bool = False,
-    components: Iterable[Component] = (Component.LANGUAGE,),
-) -> tuple[Buffer, ...]:
-    """llama.cpp's buffers for `sequences` sequences of `context` tokens each.
+class CellPart(msgspec.Struct, frozen=True):
+    """What one row of state takes of llama.cpp's buffers."""
+
+    what: Literal["KV", "SWA", "RS"]
+    cells: int
+    is_value: bool
+    bytes: Number
+    layers: Number
+
+
+class Cells(msgspec.Struct, frozen=True, kw_only=True):
+    """llama.cpp's rule: cells for the whole context of every sequence.
 
     `unified` (--kv-unified) shares one buffer of `context` cells among the sequences. Recurrent states are kept in
     float32 whatever the cache's dtype (src/llama-memory-recurrent.cpp), a latent once, without values
-    (ggml-org/llama.cpp#19067). Raises UndeterminedError for states of another kind.
+    (ggml-org/llama.cpp#19067).
     """
-    wanted = frozenset(components)
-    cells = _ceil(context, padding) * padding
-    streams = 1 if unified else sequences
-    parts: dict[tuple[str, int], list[Number]] = defaultdict(lambda: [0, 0, 0])
-    for state in ledger.states:
-        if state.component not in wanted:
-            continue
+
+    key_dtype: str
+    value_dtype: str | None = None
+    ubatch: int = 512
+    padding: int = 256
+    unified: bool = False
+    swa_full: bool = False
+
+    def part(self, state: State, context: int, sequences: int) -> CellPart:
+        """What `sequences` sequences of `context` tokens take. Raises UndeterminedError for states of another kind."""
         kind = _KINDS.get(state.slots.kind)
         if kind is None:
             raise UndeterminedError(
@@ -301,21 +297,40 @@ def cell_buffers(
         layers = state.layers * state.applications
         size = state.elements_per_slot
         if kind == "recurrent":
-            part = parts["RS", 1]
-            place = 0 if state.slots.kind is SlotsKind.CONV else 1
-            part[place] += 4 * size * _slots(state) * layers * sequences
-            part[2] = max(part[2], layers)
-            continue
-        own = cells
-        if kind != "full" and not swa_full:
-            tokens = int(state.slots.size) * (sequences if unified else 1) + ubatch
-            own = _ceil(min(cells, tokens), padding) * padding
+            taken = 4 * size * _slots(state) * layers * sequences
+            return CellPart("RS", 1, state.slots.kind is not SlotsKind.CONV, taken, layers)
+        cells = _ceil(context, self.padding) * self.padding
+        if kind != "full" and not self.swa_full:
+            tokens = int(state.slots.size) * (sequences if self.unified else 1) + self.ubatch
+            cells = _ceil(min(cells, tokens), self.padding) * self.padding
         is_value = state.role is Role.ATTENTION_VALUE_STATE
-        dtype = (value_dtype or key_dtype) if is_value else key_dtype
-        part = parts["KV" if kind == "full" else "SWA", own]
-        part[is_value] += state_format(state, dtype).bytes_for(size) * own * layers * streams
-        if state.role in {Role.ATTENTION_KEY_STATE, Role.ATTENTION_LATENT_STATE}:
-            part[2] += layers
+        dtype = (self.value_dtype or self.key_dtype) if is_value else self.key_dtype
+        streams = 1 if self.unified else sequences
+        taken = state_format(state, dtype).bytes_for(size) * cells * layers * streams
+        return CellPart("KV" if kind == "full" else "SWA", cells, is_value, taken, layers)
+
+
+def cell_buffers(
+    ledger: Ledger,
+    context: int,
+    sequences: int = 1,
+    *,
+    rule: Cells,
+    components: Iterable[Component] = (Component.LANGUAGE,),
+) -> tuple[Buffer, ...]:
+    """llama.cpp's buffers for `sequences` sequences of `context` tokens each. Raises as `Cells.part` does."""
+    wanted = frozenset(components)
+    parts: dict[tuple[str, int], list[Number]] = defaultdict(lambda: [0, 0, 0])
+    for state in ledger.states:
+        if state.component not in wanted:
+            continue
+        own = rule.part(state, context, sequences)
+        part = parts[own.what, own.cells]
+        part[own.is_value] += own.bytes
+        if own.what == "RS":
+            part[2] = max(part[2], own.layers)
+        elif state.role in {Role.ATTENTION_KEY_STATE, Role.ATTENTION_LATENT_STATE}:
+            part[2] += own.layers
     return tuple(
         Buffer(what, own, int(layers), _whole(keys), _whole(values))  # type: ignore[arg-type]
         for (what, own), (keys, values, layers) in parts.items()

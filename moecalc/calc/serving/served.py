@@ -43,9 +43,21 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the weights are float32, which engines cut to 16 bits unless told otherwise."""
     recurrent_float32: bool
     """Whether recurrent states are float32, which the engine must be told."""
+    refusals: tuple[str, ...]
+    """What keeps the engine from starting although memory suffices; `warnings` has it too."""
     defaults: dict[str, Any]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def starts(self) -> bool:
+        """Whether the engine starts."""
+        return self.state.fits and not self.refusals
+
+    @property
+    def beyond_trained(self) -> bool:
+        """Whether the context is longer than the model was trained for."""
+        return self.trained_length is not None and self.scheduler.context > self.trained_length
 
     @property
     def tightest(self) -> RankBudget:

@@ -5,12 +5,13 @@ memory that was asked for, less weights, the activation peak of one step, what c
 beside the framework, and an estimate of the captured graphs. The CUDA context stands outside that share.
 """
 
-from collections import defaultdict
+from decimal import Decimal
 from fractions import Fraction
 
 import msgspec
 
-from moecalc.calc.deploy.activations import Activations, activation_peak
+from moecalc.calc.deploy.activations import Activations
+from moecalc.calc.deploy.budget import step_activations, usable
 from moecalc.calc.deploy.ranks import Sharded
 from moecalc.ir.numeric import Number
 from moecalc.specs.engines import Engine
@@ -74,29 +75,26 @@ def rank_budgets(
     capacities: tuple[Number, ...],
     *,
     graphs: bool = True,
+    lookups_in_ram: bool = False,
 ) -> tuple[RankBudget, ...]:
-    """The budget of every stage's fullest rank; `capacities` has one entry per stage, or one for all."""
+    """The budget of every stage's fullest rank; `capacities` has one entry per stage, or one for all.
+
+    With `lookups_in_ram` look-up tables stay in the host's memory (llama.cpp beside GPUs).
+    """
     plan, taken = sharded.plan, engine.overheads
-    talking = (
-        taken.communication if plan.devices == 1 else taken.communication_of_ranks or taken.communication
-    )
     each = capacities if len(capacities) == plan.pipeline else capacities[:1] * plan.pipeline
     budgets = []
     for stage, capacity in enumerate(each):
-        activations = _activations(sharded, engine, scheduler, stage)
+        activations = full_step(sharded, engine, scheduler, stage)
         budgets.append(
             RankBudget(
                 stage=stage,
                 capacity_bytes=capacity,
-                granted_bytes=int(capacity * scheduler.utilization),
-                by_group=(
-                    _without_lookups(sharded, stage, precision)
-                    if engine.reservation.rule == "cells"
-                    else sharded.weight_groups(stage, precision)
-                ),
+                granted_bytes=usable(capacity, scheduler.utilization),
+                by_group=sharded.weight_groups(stage, precision, lookups_in_ram),
                 activations=activations,
-                activation_bytes=_peak(activations, engine),
-                communication_bytes=_bytes(talking),
+                activation_bytes=peak_bytes(activations, engine),
+                communication_bytes=_bytes(taken.communication_on(plan.devices)),
                 graphs_bytes=_bytes(taken.graphs) if graphs else 0,
                 context_bytes=_bytes(taken.context),
                 context_outside=taken.context_outside,
@@ -105,30 +103,26 @@ def rank_budgets(
     return tuple(budgets)
 
 
-def _activations(sharded: Sharded, engine: Engine, scheduler: Scheduler, stage: int) -> Activations:
-    """A step that is as full as the scheduler lets it be. llama.cpp has logits of every position of its buffer."""
-    tokens = scheduler.batched_tokens
-    sampled = tokens if engine.reservation.rule == "cells" else min(scheduler.sequences, tokens)
-    return activation_peak(sharded.stages[stage], sharded.plan, tokens, sampled)
+def full_step(sharded: Sharded, engine: Engine, scheduler: Scheduler, stage: int) -> Activations:
+    """A step that is as full as the scheduler lets it be. llama.cpp has logits of every position of its buffer.
+
+    Of no engine it is as full as what is asked for.
+    """
+    tokens, running = scheduler.batched_tokens, scheduler.sequences
+    if engine.reservation.rule == "logical":
+        over_all = running * sharded.plan.data
+        return step_activations(sharded, stage, tokens, scheduler.context, over_all)
+    sampled = tokens if engine.reservation.rule == "cells" else min(running, tokens)
+    return sharded.activations(stage, tokens, sampled)
 
 
-def _peak(activations: Activations, engine: Engine) -> Number:
-    copies = engine.overheads.sampler_copies
-    logits = activations.logits_bytes * (Fraction(copies.value) if copies else 1)
+def peak_bytes(activations: Activations, engine: Engine, copies: Decimal | None = None) -> Number:
+    """The peak, with as many copies of the logits as the engine's sampler holds (None: as assumed)."""
+    assumed = engine.overheads.sampler_copies
+    held = copies if copies is not None else assumed.value if assumed is not None else 1
+    logits = activations.logits_bytes * Fraction(held)
     peak: Number = activations.stream_bytes + max(activations.widest_bytes, logits)
     return int(-(-peak // 1))
-
-
-def _without_lookups(sharded: Sharded, stage: int, precision: Precision) -> tuple[tuple[str, Number], ...]:
-    """llama.cpp keeps look-up tables in RAM; a head tied to one is a copy on the GPU, in the table's format."""
-    tied = {weight.role: weight.tied_to for weight in sharded.ledger.weights if weight.tied_to is not None}
-    groups: dict[str, Number] = defaultdict(int)
-    for weight in sharded.stages[stage].weights:
-        if weight.role.group == "embedding" and not weight.indices:
-            continue
-        stored = msgspec.structs.replace(weight, role=tied.get(weight.role, weight.role), tied_to=None)
-        groups[weight.role.group] += precision.bytes_of(stored)
-    return tuple(sorted(groups.items(), key=lambda entry: -entry[1]))
 
 
 def _bytes(capacity: Capacity | None) -> int:

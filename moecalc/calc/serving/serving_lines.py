@@ -5,7 +5,9 @@ from typing import Any
 from moecalc.calc.deploy.budget import MOST_SEQUENCES
 from moecalc.calc.deploy.fit_lines import bounded
 from moecalc.calc.serving.served import Serving
+from moecalc.calc.serving.serving import RankBudget, peak_bytes
 from moecalc.calc.serving.serving_words import launch_command, log_lines
+from moecalc.ir.numeric import Number
 from moecalc.report import Basis, Line, ModelReport, Report
 from moecalc.specs.hardware import Capacity
 from moecalc.specs.workload import LONGEST
@@ -43,7 +45,8 @@ def serving_report(serving: Serving) -> Report:
             "assumed": {
                 name: {"bytes": size.bytes, "low": low, "high": high, "source": size.source}
                 for name, size, low, high in overheads(serving)
-            },
+            }
+            | _copies(serving),
             "log": list(log_lines(serving)),
             "launch": launch_command(serving),
             "notes": list(serving.notes),
@@ -61,6 +64,26 @@ def overheads(serving: Serving) -> list[tuple[str, Capacity, int | None, int | N
         ("CUDA graphs", taken.graphs),
     )
     return [(name, size, *_range(size)) for name, size in named if size is not None]
+
+
+def peak_range(serving: Serving, budget: RankBudget) -> tuple[Number, Number] | None:
+    """The least and the most that the activation peak is by the copies that logs show; None where one is certain."""
+    copies = serving.engine.overheads.sampler_copies
+    if copies is None or copies.low is None or copies.high is None:
+        return None
+    low, high = (peak_bytes(budget.activations, serving.engine, end) for end in (copies.low, copies.high))
+    return None if low == high else (low, high)
+
+
+def _copies(serving: Serving) -> dict[str, Any]:
+    copies = serving.engine.overheads.sampler_copies
+    if copies is None:
+        return {}
+    ends = {
+        name: None if end is None else float(end)
+        for name, end in (("low", copies.low), ("high", copies.high))
+    }
+    return {"copies of the logits": {"copies": float(copies.value), **ends, "source": copies.source}}
 
 
 def _range(size: Capacity) -> tuple[int | None, int | None]:
@@ -104,6 +127,7 @@ def _lines(serving: Serving) -> list[Line]:
             "bytes",
             "estimate",
             f"a step of {scheduler.batched_tokens:,} tokens, {scheduler.sequences:,} sequences",
+            **_activation_range(serving),
         ),
         line(
             "memory.overhead_bytes",
@@ -167,6 +191,17 @@ def _lines(serving: Serving) -> list[Line]:
     return [entry for entry in lines if entry.id != "serve.request_naive_bytes" or entry.value is not None]
 
 
+def _activation_range(serving: Serving) -> dict[str, Number]:
+    each = [
+        peak_range(serving, budget) or (budget.activation_bytes, budget.activation_bytes)
+        for budget in serving.budgets
+    ]
+    if all(low == high for low, high in each):
+        return {}
+    devices = serving.plan.stage_devices
+    return {"low": devices * sum(low for low, _ in each), "high": devices * sum(high for _, high in each)}
+
+
 def rule_words(serving: Serving) -> str:
     """The engine's rule of reservation, in words."""
     rule, pool = serving.engine.reservation, serving.state.pool
@@ -179,6 +214,4 @@ def rule_words(serving: Serving) -> str:
 def _set_aside(serving: Serving) -> str:
     if serving.state.blocks is not None:
         return f"{serving.state.blocks:,} blocks on each GPU: all that is left"
-    if serving.engine.reservation.rule == "cells":
-        return f"{serving.scheduler.sequences:,} x {serving.scheduler.context:,} tokens"
-    return f"the requests of {serving.scheduler.context:,} tokens that fit at once"
+    return f"{serving.scheduler.sequences:,} x {serving.scheduler.context:,} tokens"

@@ -1,21 +1,20 @@
 """How much state fits beside everything else, by the engine's own rule: tokens of cache, requests, limits."""
 
-from bisect import bisect_left
 from collections.abc import Callable
 from fractions import Fraction
 
 import msgspec
 
-from moecalc.calc.deploy.budget import MOST_SEQUENCES
+from moecalc.calc.deploy.budget import MOST_SEQUENCES, most, step_activations
 from moecalc.calc.deploy.ranks import Sharded
 from moecalc.calc.deploy.sharding import rank_ledger
 from moecalc.calc.serving.reservation import (
     Buffer,
+    Cells,
     LayerCache,
     Pool,
     cell_buffers,
     layer_caches,
-    logical_bytes,
     pool,
 )
 from moecalc.calc.serving.serving import RankBudget, Scheduler
@@ -119,92 +118,81 @@ def _paged(
     )
 
 
+def cell_rule(engine: Engine, batched_tokens: int, kv_dtype: str, *, full_windows: bool = False) -> Cells:
+    """How llama.cpp sizes its buffers under these settings."""
+    padding = engine.reservation.cell_padding
+    return Cells(
+        key_dtype=kv_dtype,
+        ubatch=batched_tokens,
+        padding=padding.value if padding else 1,
+        swa_full=full_windows,
+    )
+
+
 def _cells(
     sharded: Sharded, engine: Engine, scheduler: Scheduler, kv_dtype: str, budgets: tuple[RankBudget, ...]
 ) -> ReservedState:
     """llama.cpp: every sequence's whole context is allocated at the start."""
+    rule = cell_rule(engine, scheduler.batched_tokens, kv_dtype, full_windows=scheduler.full_windows)
 
     def stages(context: int, sequences: int) -> tuple[tuple[Buffer, ...], ...]:
-        padding = engine.reservation.cell_padding
         return tuple(
-            cell_buffers(
-                stage,
-                context,
-                sequences,
-                key_dtype=kv_dtype,
-                ubatch=scheduler.batched_tokens,
-                padding=padding.value if padding else 1,
-                swa_full=scheduler.full_windows,
-                components=sharded.components,
-            )
+            cell_buffers(stage, context, sequences, rule=rule, components=sharded.components)
             for stage in sharded.stages
         )
 
     def sizes(context: int, sequences: int) -> tuple[Number, ...]:
         return tuple(sum(buffer.bytes for buffer in buffers) for buffers in stages(context, sequences))
 
-    return _allocated(sizes, scheduler, budgets, 1, buffers=stages(scheduler.context, scheduler.sequences))
+    def holds(context: int, sequences: int) -> bool:
+        needed = zip(sizes(context, sequences), budgets, strict=True)
+        return all(size <= budget.available_bytes for size, budget in needed)
+
+    return _allocated(sizes, holds, scheduler, 1, buffers=stages(scheduler.context, scheduler.sequences))
 
 
 def _logical(
     sharded: Sharded, engine: Engine, scheduler: Scheduler, kv_dtype: str, budgets: tuple[RankBudget, ...]
 ) -> ReservedState:
-    """No engine's rule: what the architecture needs, for one request to start with and as many more as fit."""
+    """No engine's rule: what the architecture needs, and a step of no more than what is asked for."""
     del engine
-    copies = sharded.plan.attention_data
+    plan, chunk = sharded.plan, scheduler.batched_tokens
 
     def sizes(context: int, sequences: int) -> tuple[Number, ...]:
-        each = -(-sequences // copies)
-        return tuple(
-            each * logical_bytes(stage, context, kv_dtype, sharded.components) for stage in sharded.stages
-        )
+        own = plan.sequences(sequences * plan.data)
+        stages = range(plan.pipeline)
+        return tuple(sharded.peak_state_bytes(stage, context, kv_dtype, own) for stage in stages)
 
-    one = msgspec.structs.replace(scheduler, sequences=1)
-    alone = _allocated(sizes, one, budgets, sharded.plan.attention_ranks)
-    shares = [
-        Fraction(budget.available_bytes) / size
-        for budget, size in zip(budgets, sizes(scheduler.context, 1), strict=True)
-        if size
-    ]
-    concurrency = max(Fraction(0), min(shares, default=Fraction(MOST_SEQUENCES)) * copies)
-    held = max(1, min(alone.max_sequences, scheduler.sequences))
-    return msgspec.structs.replace(
-        alone,
-        rank_bytes=sizes(scheduler.context, held),
-        tokens=min(LONGEST, int(concurrency * scheduler.context)),
-        concurrency=concurrency if alone.max_sequences < MOST_SEQUENCES else Fraction(MOST_SEQUENCES),
-    )
+    def holds(context: int, sequences: int) -> bool:
+        for budget, size in zip(budgets, sizes(context, sequences), strict=True):
+            peak = step_activations(sharded, budget.stage, chunk, context, sequences * plan.data)
+            if size + peak.total_bytes > budget.available_bytes + budget.activation_bytes:
+                return False
+        return True
+
+    return _allocated(sizes, holds, scheduler, plan.attention_ranks)
 
 
 def _allocated(
     sizes: Callable[[int, int], tuple[Number, ...]],
+    holds: Callable[[int, int], bool],
     scheduler: Scheduler,
-    budgets: tuple[RankBudget, ...],
     ranks: int,
     buffers: tuple[tuple[Buffer, ...], ...] = (),
 ) -> ReservedState:
     """State that is set aside for so many sequences of so many tokens each, on each stage."""
-
-    def holds(context: int, sequences: int) -> bool:
-        needed = zip(sizes(context, sequences), budgets, strict=True)
-        return all(size <= budget.available_bytes for size, budget in needed)
-
     context, sequences = scheduler.context, scheduler.sequences
-    most = _most(MOST_SEQUENCES, lambda count: holds(context, count))
+    count = most(MOST_SEQUENCES, lambda count: holds(context, count)) or 0
     fits = holds(context, sequences)
+    at_once = sequences if fits and buffers else count
     return ReservedState(
         rank_bytes=sizes(context, sequences),
         request_bytes=sum(sizes(context, 1)) * ranks,
         request_rank_bytes=max(sizes(context, 1)),
-        tokens=min(LONGEST, context * (sequences if fits else most)),
-        concurrency=Fraction(sequences if fits else most),
-        max_context=_most(LONGEST, lambda length: holds(length, sequences)),
-        max_sequences=most,
+        tokens=min(LONGEST, context * at_once),
+        concurrency=Fraction(at_once),
+        max_context=most(LONGEST, lambda length: holds(length, sequences)) or 0,
+        max_sequences=count,
         fits=fits,
         buffers=buffers,
     )
-
-
-def _most(limit: int, holds: Callable[[int], bool]) -> int:
-    """The largest number up to the limit for which something that gets harder still holds; 0 if 1 fails."""
-    return bisect_left(range(1, limit + 1), True, key=lambda count: not holds(count))

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
+from moecalc.calc.deploy.offload import stage_slots, tensor_split
 from moecalc.calc.serving.served import Serving
 
 _GIB, _MIB = 2**30, 2**20
@@ -40,15 +41,19 @@ def _cells_log(serving: Serving) -> Iterator[str]:
 
 
 def launch_command(serving: Serving) -> str | None:
-    """The command to paste; None for `generic`."""
+    """The command to paste; None for `generic`, and where the engine would not start."""
     launch = serving.engine.launch
-    if launch is None:
+    if launch is None or not serving.starts:
         return None
     cells = serving.engine.reservation.rule == "cells"
     checkpoint = _file(serving) if cells else serving.checkpoint
-    said = [(launch.options.get(key), values) for key, values in _chosen(serving)]
-    options = [option.format(*values) for option, values in said if option is not None]
-    return " ".join([launch.command.format(model=shlex.quote(checkpoint)), *options])
+    chosen = list(_chosen(serving))
+
+    def said(words: dict[str, str]) -> list[str]:
+        return [words[key].format(*values) for key, values in chosen if key in words]
+
+    command = launch.command.format(model=shlex.quote(checkpoint))
+    return " ".join([*said(launch.environment), command, *said(launch.options)])
 
 
 def _chosen(serving: Serving) -> Iterator[tuple[str, tuple[object, ...]]]:
@@ -60,7 +65,9 @@ def _chosen(serving: Serving) -> Iterator[tuple[str, tuple[object, ...]]]:
     if plan.redundant_experts:
         yield "redundant", (plan.redundant_experts,)
     if plan.pipeline > 1:
-        yield "split", (",".join(map(str, serving.stage_layers)),)
+        yield "split", (tensor_split(stage_slots(serving.stage_layers)),)
+    if plan.stages:
+        yield "stages", (",".join(map(str, plan.stages)),)
     yield "context", (scheduler.context,)
     yield "total_context", (scheduler.context * scheduler.sequences,)
     yield "sequences", (scheduler.sequences,)
@@ -72,6 +79,7 @@ def _chosen(serving: Serving) -> Iterator[tuple[str, tuple[object, ...]]]:
         yield "kv_dtype", (word, word)
     for name, told in (
         ("full_windows", scheduler.full_windows),
+        ("beyond_trained", serving.beyond_trained),
         ("float32", serving.float32),
         ("recurrent", serving.recurrent_float32),
         ("speculate", serving.speculate),

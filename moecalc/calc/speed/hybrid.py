@@ -136,12 +136,10 @@ class Placement(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     @property
     def _state_read(self) -> Fraction:
-        """What a decode step reads of the state that is stored: less than all where attention is sparse."""
-        context, sharded = self.demand.context, self.roofline.sharded
-        stages = range(self.roofline.plan.pipeline)
-        stored = sum(sharded.state_bytes(stage, context, self.roofline.kv_dtype) for stage in stages)
-        read = sum(reads.state_bytes(context) for reads in self.roofline.traffics)
-        return Fraction(read) / Fraction(stored) if stored else Fraction(0)
+        """What a decode step reads of the state that is set aside: less of sparse attention, and of empty cells."""
+        stored = sum(held.state for held in (*self.offload.gpus, self.offload.ram))
+        read = sum(reads.state_bytes(self.demand.context) for reads in self.roofline.traffics)
+        return self.demand.sequences * Fraction(read) / Fraction(stored) if stored else Fraction(0)
 
 
 def hybrid(

@@ -7,11 +7,10 @@ Over ints and arrays alike; exact where the bytes are.
 """
 
 from collections.abc import Iterable
-from fractions import Fraction
 
 import msgspec
 
-from moecalc.ir.numeric import Number, minimum
+from moecalc.ir.numeric import Number, fraction, minimum, whole
 from moecalc.ir.rows import Access, Pool, Weight
 
 
@@ -92,9 +91,8 @@ def reads_of(rows: Iterable[tuple[Weight, Number]]) -> Reads:
     return Reads(always=always, routed=parts, tables=tuple(tables))
 
 
-def _ratio(size: Number, rows: int) -> Number:
+def _ratio(size: Number, rows: Number) -> Number:
     """Bytes of one of so many rows; an int where it can be: a sum of Fractions takes ten times as long."""
     if isinstance(size, float):
         return size / rows
-    ratio = Fraction(size) / rows
-    return int(ratio) if ratio.denominator == 1 else ratio
+    return whole(fraction(size, rows))

@@ -85,11 +85,15 @@ class Saving(msgspec.Struct, frozen=True, kw_only=True):
         return self.imbalance * self.plan.expert_tensor / self.plan.tensor
 
 
+WITHOUT_ADAPTERS = frozenset({"router", "norm", "residual"})
+"""Groups of roles that no adapter stands beside: none of them is a linear layer in transformers."""
+
+
 def trains(weight: Weight, lora: Lora | None) -> bool:
     """Whether a matrix has a gradient of its own: it is trained, or an adapter beside it is."""
     if lora is None:
         return weight.kind is Kind.PARAMETER
-    if not is_matrix(weight) or weight.role is Role.RECURRENT_CONV or weight.role.group in {"router", "norm"}:
+    if not is_matrix(weight) or weight.role is Role.RECURRENT_CONV or weight.role.group in WITHOUT_ADAPTERS:
         return False
     return lora.target == "all" or weight.role.group in MIXERS
 

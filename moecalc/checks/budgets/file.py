@@ -1,5 +1,6 @@
 """The budget file: `moecalc.yaml`, or `[tool.moecalc]` in pyproject.toml, with the line of every limit."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +22,8 @@ SCHEMA_FILE = "moecalc.schema.json"
 
 Text = str | int | float
 """What may be written without quotes: `4096`, `24 GiB`."""
+
+_DATA_VERSION = re.compile(r"\d{4}-\d\d-\d\d(\.\d{1,3})?")
 
 LineOf = Callable[[tuple[str | int, ...]], int]
 
@@ -257,6 +260,15 @@ def _check_names(models: tuple[ModelBudgets, ...], place: _Place) -> None:
 
 def _check_data_version(file: BudgetFile, models: tuple[ModelBudgets, ...], place: _Place) -> None:
     if file.data_version is not None:
+        # One that no data ever had would make every budget on an estimate a warning, for good.
+        if not _DATA_VERSION.fullmatch(file.data_version):
+            from moecalc.specs.data_version import DATA_VERSION
+
+            raise place.error(
+                ("data_version",),
+                f"`data_version` is `{file.data_version}`",
+                f"this moecalc has `{DATA_VERSION}`",
+            )
         return
     for index, model in enumerate(models):
         for budget in model.budgets:
@@ -277,6 +289,9 @@ def _yaml(path: Path) -> strict_yaml.Document:
     except InputError as error:
         if error.line is not None and "not YAML" in error.message:
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            if any(line.startswith(("<<<<<<< ", ">>>>>>> ")) for line in lines):
+                error.hint = "it has the markers of a merge conflict: resolve it first"
+                raise
             line = lines[error.line - 1] if error.line <= len(lines) else ""
             _, colon, value = line.partition(": ")
             if colon and value.lstrip().startswith(">"):

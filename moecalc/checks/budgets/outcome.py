@@ -157,8 +157,11 @@ def judge(
 
 
 def with_data_of(outcome: Outcome, is_estimate: bool, named: str | None, own: str) -> Outcome:
-    """The outcome, a failure of an estimate made a warning where moecalc's data is not that of the budget."""
-    if outcome.status != "fail" or not is_estimate or named is None or named == own:
+    """The outcome, of an estimate only a warning where moecalc's data is not that of the budget.
+
+    Newer data can move an estimate, and can also leave one without enough behind it.
+    """
+    if outcome.status not in {"fail", "undetermined"} or not is_estimate or named is None or named == own:
         return outcome
     said = (
         f"an estimate, set against data of {named}; this moecalc has {own}, so it only warns: "

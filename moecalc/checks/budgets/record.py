@@ -114,14 +114,38 @@ def record(checked: Checked, sources: dict[str, Source | None]) -> CheckRecord:
 def read_record(text: bytes, path: str) -> CheckRecord:
     """A file that `check --format json` wrote. Raises InputError where it is something else."""
     try:
-        return msgspec.json.decode(text, type=CheckRecord)
+        read = msgspec.json.decode(text, type=CheckRecord)
     except msgspec.DecodeError as error:
         said = str(error)
         raise InputError(
             f"no answer of a check: {said[:1].lower()}{said[1:]}",
             file=path,
-            hint="write one with `moecalc check --format json > base.json`",
+            hint=_AGAIN,
         ) from None
+    _check_is_consistent(read, path)
+    return read
+
+
+_AGAIN = "write one with `moecalc check --format json > base.json`"
+
+
+def _check_is_consistent(read: CheckRecord, path: str) -> None:
+    """Each model once, and one value of a line under the same settings."""
+    names: set[str] = set()
+    for model in read.models:
+        if model.name in names:
+            raise InputError(f"records `{model.name}` twice", file=path, hint=_AGAIN)
+        names.add(model.name)
+        values: dict[tuple[str, Settings], tuple[Plain, str | None]] = {}
+        for budget in model.budgets:
+            value = budget.value, budget.exact
+            # What devices have left depends on the devices, which the limit names.
+            if budget.unit != "fleet" and values.setdefault((budget.line, budget.settings), value) != value:
+                raise InputError(
+                    f"contradicts itself: two values of `{budget.name}` of `{model.name}`",
+                    file=path,
+                    hint=_AGAIN,
+                )
 
 
 def value_of(budget: BudgetRecord) -> Fraction | None:

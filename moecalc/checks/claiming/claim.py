@@ -23,7 +23,8 @@ _PRICE = re.compile(
 )
 _PEAK = re.compile(r"(?P<peak>.*\S)\s+(?P<format>fp32|tf32|bf16|fp16|fp8|fp4|int8)", re.IGNORECASE)
 _RATE = re.compile(
-    r"(?P<number>-?[\d.,_]+\s*k?)\s*(?:tok(?:ens?)?/s(?:ec)?|t/s|tps|tok(?:ens?)? per sec(?:ond)?|)"
+    r"(?P<number>-?[\d.,_]+\s*(?:k|m|thousand|million)?)\s*"
+    r"(?:tok(?:ens?)?/s(?:ec)?|t/s|tps|tok(?:ens?)? per sec(?:ond)?|)"
     r"(?:/(?P<per>user|gpu|node))?",
     re.IGNORECASE,
 )
@@ -63,7 +64,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     bandwidth: Figure | None = None
 
     def __post_init__(self) -> None:
-        if (self.experts is None) != (self.top_k is None):
+        if self.model is None and (self.experts is None) != (self.top_k is None):
             raise InputError(
                 "how many experts there are and how many a token uses belong together",
                 hint="say both: `128 experts, top-8`",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 from moecalc.calc import parameters
@@ -102,7 +102,7 @@ def judge_counts(claim: Claim, subject: Subject) -> Iterator[Finding]:
             continue
         said = next((s for s in subject.outline if s.what == part), None)
         if subject.is_undisclosed:
-            yield _against_outline(part, figure, said)
+            yield against_outline(part, figure.text, (figure.low, figure.high), said)
         else:
             yield _alone(part, figure, claim)
 
@@ -154,35 +154,43 @@ def _exchanged(part: str, figure: Figure, subject: Shaped) -> Iterator[str]:
         yield f"that is the {'active count' if part == 'total' else 'total'}"
 
 
-def _against_outline(part: str, figure: Figure, said: Statement | None) -> Finding:
-    if said is None:
+def against_outline(
+    part: str,
+    stated: str,
+    span: tuple[Fraction, Fraction],
+    said: Statement | None,
+    words: Callable[[int | Fraction], str] = format_parameters,
+) -> Finding:
+    """A figure, from the least to the most it can stand for, held against what is said of an undisclosed model."""
+    ends = (
+        []
+        if said is None
+        else [parse_parameters(text) for text in (said.figure, said.low, said.high) if text]
+    )
+    if said is None or not ends:
         return Finding(
             part=part,
-            stated=figure.text,
+            stated=stated,
             verdict="undetermined",
             arithmetic="undisclosed: nobody who knows has said it",
         )
-    ends = [parse_parameters(text) for text in (said.figure, said.low, said.high) if text]
-    low, high = (min(ends), max(ends)) if ends else (0, 0)
-    within = figure.low <= high and low <= figure.high
-    words = (
-        format_parameters(low) if low == high else f"{format_parameters(low)} to {format_parameters(high)}"
-    )
+    low, high = min(ends), max(ends)
+    within = span[0] <= high and low <= span[1]
+    known = words(low) if low == high else f"{words(low)} to {words(high)}"
     if said.provenance == "rumoured":
-        remark = "within" if within else "outside"
         return Finding(
             part=part,
-            stated=figure.text,
+            stated=stated,
             verdict="undetermined",
-            arithmetic=f"rumours only: {words}; the figure is {remark} that",
+            arithmetic=f"rumours only: {known}; the figure is {'within' if within else 'outside'} that",
         )
     return Finding(
         part=part,
-        stated=figure.text,
+        stated=stated,
         verdict="holds" if within else "inconsistent",
         computed=float(high),
-        margin=ratio(figure.value, high),
-        arithmetic=f"{words}, {said.provenance} ({said.source})",
+        margin=ratio((span[0] + span[1]) / 2, high),
+        arithmetic=f"{known}, {said.provenance} ({said.source})",
     )
 
 

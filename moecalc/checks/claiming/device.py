@@ -14,6 +14,47 @@ from moecalc.specs.hardware import Quantity
 SPARSE = "2:4 sparsity"
 
 
+def is_only_of_devices(claim: Claim) -> bool:
+    """Whether a claim speaks of no model: a peak, a bandwidth, or the memory of devices and nothing besides."""
+    if claim.model is not None or claim.total is not None or claim.active is not None:
+        return False
+    said = set(claim.said)
+    return bool(said & {"peak", "bandwidth"}) or said == {"gpu", "vram"}
+
+
+def judge_memory(claim: Claim, fleet: Fleet | None) -> Iterator[Finding]:
+    """The memory of a device, or of all of a kind together: as sold, or as programs find it."""
+    figure = claim.vram
+    if figure is None:
+        return
+    if fleet is None or not fleet.is_uniform:
+        yield Finding(
+            part="vram", stated=figure.text, verdict="undetermined", arithmetic="no device was named"
+        )
+        return
+    device = fleet.devices[0]
+    memory = device.memory
+    named = (("sold", memory.marketing), ("driver", memory.driver), ("allocatable", memory.allocatable))
+    known = [(name, capacity) for name, capacity in named if capacity is not None]
+    if not known:
+        arithmetic = f"`{device.name}` has no published memory"
+        yield Finding(part="vram", stated=figure.text, verdict="undetermined", arithmetic=arithmetic)
+        return
+    counts = (1, fleet.count)
+    sizes = [count * capacity.bytes for _, capacity in known for count in counts]
+    holds = any(figure.covers(size) for size in sizes)
+    nearest = min(sizes, key=lambda size: abs(size - figure.value))
+    words = ", ".join(f"{capacity.value} ({name})" for name, capacity in known)
+    yield Finding(
+        part="vram",
+        stated=figure.text,
+        verdict="holds" if holds else "inconsistent",
+        computed=float(nearest),
+        margin=ratio(figure.value, nearest),
+        arithmetic=f"{device.name}: {words}" + ("" if holds else f": {percent_off(figure.value, nearest)}"),
+    )
+
+
 def judge_device(claim: Claim, fleet: Fleet | None) -> Iterator[Finding]:
     """What is said of one device, or of all of a kind together."""
     for part, figure in (("peak", claim.peak), ("bandwidth", claim.bandwidth)):

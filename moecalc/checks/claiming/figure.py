@@ -21,13 +21,20 @@ DECIMAL = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "pb": 10**15}
 BINARY = {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40, "pib": 2**50}
 BYTES = {"b": 1, "byte": 1, "bytes": 1} | DECIMAL | BINARY
 BANDWIDTHS = {f"{unit}/s": factor for unit, factor in DECIMAL.items()}
-SECONDS = {"s": Fraction(1), "sec": Fraction(1), "seconds": Fraction(1), "ms": Fraction(1, 1000)}
+SECONDS = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), Fraction(1)),
+    **dict.fromkeys(("ms", "millisecond", "milliseconds"), Fraction(1, 1000)),
+}
 PEAKS = {
     f"{prefix}{unit}": factor
     for prefix, factor in (("g", 10**9), ("t", 10**12), ("p", 10**15))
     for unit in ("flops", "flop/s", "flops/s", "ops", "op/s")
 }
-RATES = {f"{k}{unit}": factor for k, factor in (("", 1), ("k", 10**3)) for unit in ("", "tok/s")}
+RATES = {
+    f"{prefix}{unit}": COUNTS[prefix]
+    for prefix in ("", "k", "m", "thousand", "million")
+    for unit in ("", "tok/s")
+}
 
 
 class Figure(msgspec.Struct, frozen=True):

@@ -61,8 +61,17 @@ def percent_off(stated: Fraction, computed: Fraction | float) -> str:
     """How far off: `2.4% too high`, `20.3x of that`."""
     times = float(stated / Fraction(computed))
     if not 0.5 <= times <= 2:
-        return f"{times:.3g}x of that" if times > 1 else f"{times:.2g}x of that"
+        return f"{times_text(times)} of that"
     off = times - 1
     size = abs(off)
     text = f"{size:.1%}" if size >= 0.001 else f"{size:.2%}"
     return f"{text} too {'high' if off > 0 else 'low'}"
+
+
+def times_text(times: float) -> str:
+    """A factor as people read it: `2.3x`, `1,240x`, `1/77,000`."""
+    if times >= 100:
+        return f"{times:,.0f}x"
+    if times < 0.01:
+        return f"1/{1 / times:,.0f}"
+    return f"{times:.3g}x" if times > 1 else f"{times:.2g}x"

@@ -8,7 +8,8 @@ import msgspec
 
 from moecalc.checks.claiming.claim import Claim
 from moecalc.checks.claiming.counts import judge_counts
-from moecalc.checks.claiming.device import judge_device
+from moecalc.checks.claiming.device import is_only_of_devices, judge_device, judge_memory
+from moecalc.checks.claiming.experts import judge_experts
 from moecalc.checks.claiming.finding import VERDICTS, Finding, Verdict
 from moecalc.checks.claiming.memory import judge_gpu, judge_kv, judge_size, judge_vram
 from moecalc.checks.claiming.price import judge_price
@@ -66,11 +67,14 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 def judge(claim: Claim, subject: Subject, fleet: Fleet | None) -> tuple[Finding, ...]:
     """Every statement of a claim about a subject on a fleet (None: no device was named)."""
     found = list(judge_counts(claim, subject))
+    found += judge_experts(claim, subject)
     found += _context(claim, subject)
     found += judge_size(claim, subject)
     found += judge_kv(claim, subject)
-    found += judge_vram(claim, subject)
-    if not _only_of_devices(claim):
+    if is_only_of_devices(claim):
+        found += judge_memory(claim, fleet)
+    else:
+        found += judge_vram(claim, subject)
         found += judge_gpu(claim, subject, fleet)
     found += judge_speed(claim, subject, fleet)
     found += judge_ttft(claim, subject, fleet)
@@ -81,16 +85,7 @@ def judge(claim: Claim, subject: Subject, fleet: Fleet | None) -> tuple[Finding,
 
 def region_of(claim: Claim, subject: Subject, fleet: Fleet | None) -> Region | None:
     """What total and active may be, where they are not known and something was said of a model."""
-    return None if _only_of_devices(claim) else region(claim, subject, fleet)
-
-
-def _only_of_devices(claim: Claim) -> bool:
-    return (
-        claim.model is None
-        and claim.total is None
-        and claim.active is None
-        and (claim.peak is not None or claim.bandwidth is not None)
-    )
+    return None if is_only_of_devices(claim) else region(claim, subject, fleet)
 
 
 def _context(claim: Claim, subject: Subject) -> list[Finding]:

@@ -14,8 +14,13 @@ MOST_WORDS = 6
 SPELLINGS = {
     "4-bit": "int4",
     "4bit": "int4",
+    "4-bits": "int4",
     "8-bit": "int8",
     "8bit": "int8",
+    "8-bits": "int8",
+    "16-bit": "bf16",
+    "16bit": "bf16",
+    "16-bits": "bf16",
     "fp4": "nvfp4",
     "f16": "fp16",
     "f32": "fp32",
@@ -47,6 +52,12 @@ NUMBERS = {
 """Counts of devices that are spelt out."""
 
 _COUNT = re.compile(rf"(?<![\w.])(?P<count>\d{{1,6}}|{'|'.join(NUMBERS)})\s*(?:[x×]\s*|\s+)$", re.IGNORECASE)
+_RACK = re.compile(r"nvl[ -]?(?P<count>\d{2,3})$", re.IGNORECASE)
+"""A rack of so many devices, named as one: `GB200 NVL72`."""
+
+_BOX = re.compile(r"[ -]?\(?(?P<number>\d{1,4})\s?GB\)?(?![\w/-])", re.IGNORECASE)
+"""The memory on a device's box, behind its name: `M3 Ultra 512GB`."""
+
 _GLUED = re.compile(r"(?P<count>\d{1,6})[x×](?P<rest>.*)", re.IGNORECASE)
 
 Found = tuple[str, str, str]
@@ -80,8 +91,23 @@ def find_device(text: str) -> Found | None:
             count = str(NUMBERS.get(count.lower(), count))
         if name is not None:
             first = before.start() if before is not None else start
-            return _without(text, first, end), f"{count}x {_device_words(words)}", text[start:end]
+            rack = _RACK.search(words)
+            if rack is not None and count == "1":
+                count = rack["count"]
+            return (
+                _without(text, first, _behind_box(text, end, name)),
+                f"{count}x {_device_words(words)}",
+                text[start:end],
+            )
     return None
+
+
+def _behind_box(text: str, end: int, name: str) -> int:
+    """Where a device ends that is named with its memory; other sizes behind it are no part of its name."""
+    box = _BOX.match(text, end)
+    memory = hardware.accelerator(name).memory.marketing
+    said = box is not None and memory is not None and memory.value == f"{box['number']} GB"
+    return box.end() if box is not None and said else end
 
 
 def find_quantization(text: str) -> Found | None:

@@ -14,7 +14,7 @@ from moecalc.calc.speed.reads import SHARED, UNIFORM
 from moecalc.checks.claiming.bound import Bound, Work, least_work
 from moecalc.checks.claiming.claim import Claim
 from moecalc.checks.claiming.figure import Figure
-from moecalc.checks.claiming.finding import Finding
+from moecalc.checks.claiming.finding import Finding, times_text
 from moecalc.checks.claiming.memory import most_bytes
 from moecalc.checks.claiming.subject import FEWEST_BITS, Shaped, Subject
 from moecalc.errors import UndeterminedError
@@ -148,7 +148,7 @@ def _below(
         figure,
         "inconsistent",
         floor,
-        f"{words}: the price is below the floor{at_any}, {float(figure.value) / floor:.2g}x of it",
+        f"{words}: the price is below the floor{at_any}, {times_text(float(figure.value) / floor)} of it",
         remarks=("a price can be below cost, or the devices cheaper than any listed price",),
     )
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from moecalc.checks.claiming.bound import Bound, Work, least_work
 from moecalc.checks.claiming.claim import Claim, seconds_text
 from moecalc.checks.claiming.figure import Figure
-from moecalc.checks.claiming.finding import Finding
+from moecalc.checks.claiming.finding import Finding, times_text
 from moecalc.checks.claiming.memory import most_bytes
 from moecalc.checks.claiming.subject import FEWEST_BITS, Shaped, Subject
 from moecalc.errors import UndeterminedError
@@ -60,7 +60,7 @@ def judge_ttft(claim: Claim, subject: Subject, fleet: Fleet | None) -> Iterator[
             verdict="holds",
             computed=least,
             margin=margin,
-            arithmetic=f"{words}: possible, {margin:.3g}x of that",
+            arithmetic=f"{words}: possible, {times_text(margin)} of that",
         )
         return
     fastest = bound.fastest_prefill_seconds(prompt)
@@ -75,7 +75,7 @@ def judge_ttft(claim: Claim, subject: Subject, fleet: Fleet | None) -> Iterator[
         verdict="impossible" if sure else "inconsistent",
         computed=least,
         margin=margin,
-        arithmetic=f"{words}: {1 / margin:.2g}x of what is stated",
+        arithmetic=f"{words}: {times_text(1 / margin)} of what is stated",
         remarks=tuple(remarks),
     )
 
@@ -118,7 +118,7 @@ def _speed(claim: Claim, figure: Figure, subject: Subject, fleet: Fleet) -> Find
             ceiling,
             margin,
         )
-    above = f"{whole}{words}: {margin:.3g}x the ceiling"
+    above = f"{whole}{words}: {times_text(margin)} the ceiling"
     if claim.speculative:
         return _finding(
             figure,

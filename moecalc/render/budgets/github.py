@@ -16,11 +16,13 @@ def check_github(checked: Checked, path: str, columns: int) -> str:
     return "\n".join([*commands, check_text(checked, columns)])
 
 
-def error_command(message: str, hint: str | None, path: str, line: int | None) -> str:
-    """The annotation of a check that could not be made."""
-    place = f"file={_property(path)}" + ("" if line is None else f",line={line}")
+def error_command(message: str, hint: str | None, path: str | None, line: int | None) -> str:
+    """The annotation of a check that could not be made; without a place where it has none."""
+    place = "" if path is None else f"file={_property(path)},"
+    if path is not None and line is not None:
+        place += f"line={line},"
     said = message if hint is None else f"{message}\n{hint}"
-    return f"::error {place},title=moecalc::{_data(said)}"
+    return f"::error {place}title=moecalc::{_data(said)}"
 
 
 def _command(outcome: Outcome, path: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 from moecalc.checks.budgets.outcome import Checked, Outcome
 from moecalc.render.budgets.words import details, held
@@ -50,7 +51,7 @@ def _result(outcome: Outcome, path: str, rules: list[str]) -> dict[str, Any]:
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": path, "uriBaseId": "%SRCROOT%"},
+                    "artifactLocation": {"uri": quote(path), "uriBaseId": "%SRCROOT%"},
                     "region": {"startLine": outcome.line},
                 }
             }

@@ -1,20 +1,29 @@
 """The safetensors files that make up one checkpoint: a file, a sharded directory, Mistral's and Meta's layouts."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from moecalc.errors import InputError
 from moecalc.sources.headers import safetensors
+from moecalc.sources.headers.faults import (
+    NOT_THE_MODEL,
+    PICKLES,
+    is_of_the_cache,
+    lacking,
+    pickles_among,
+    refuse_pickle,
+    refuse_pickles,
+    require_all,
+    some,
+)
 from moecalc.sources.headers.tensors import Header, StoredTensor
-from moecalc.sources.json_objects import refuse_repeated_keys
+from moecalc.sources.json_objects import is_too_wide, refuse_repeated_keys
 
 INDEX = "model.safetensors.index.json"
 SUFFIX = ".safetensors"
-PICKLES = (".bin", ".pt", ".pth", ".ckpt")
-
 MAX_INDEX_BYTES = 64 * 2**20
 """The index of a 1T-parameter model with 200,000 tensors is some 20 MB."""
 
@@ -22,8 +31,7 @@ MAX_FILES = 4096
 MAX_TENSORS = 500_000
 """In one checkpoint: three times as many as the largest published one has."""
 
-NOT_THE_MODEL = ("adapter_model", "optimizer", "scheduler", "training_args", "rng_state", "tokenizer")
-"""Beginnings of names that stand beside a model's weights in one directory and are not among them."""
+OR_CONFIG = "convert them to safetensors, or give config.json alone"
 
 LONGEST_FILE_NAME = 255
 """Bytes; no file system in use has longer ones."""
@@ -33,8 +41,6 @@ _NUMBERED = re.compile(r"(?P<stem>.+?)-(?P<part>\d+)-of-(?P<parts>\d+)(?P<rest>(
 
 Piece = tuple[str, list[StoredTensor], Mapping[str, object]]
 """One file: its name, its tensors, its `__metadata__`."""
-
-_SHOWN = 3
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -59,9 +65,7 @@ def read_checkpoint(path: Path) -> Header:
     if path.is_dir():
         return _read_directory(path)
     if path.suffix in PICKLES:
-        raise InputError(
-            f"a pickle is never opened, it can run code: `{path}`", hint="convert it to safetensors first"
-        )
+        raise refuse_pickle(path)
     return _assemble(path, [path], [])
 
 
@@ -79,7 +83,7 @@ def read_index(path: Path) -> Index:
 
 def parse_index(raw: bytes, where: str) -> Index:
     """As `read_index`, of bytes at hand."""
-    if len(raw) > MAX_INDEX_BYTES or raw.count(b'"') > 4 * MAX_TENSORS + 1000:
+    if len(raw) > MAX_INDEX_BYTES or raw.count(b'"') > 4 * MAX_TENSORS + 1000 or is_too_wide(raw):
         raise InputError("larger than the index of any checkpoint", file=where)
     try:
         fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
@@ -116,14 +120,9 @@ def _read_directory(folder: Path) -> Header:
         return _read_sharded(folder, folder / INDEX)
     files = _candidates(folder)
     if not files:
-        pickles = [
-            p.name for p in _listed(folder) if p.suffix in PICKLES and not p.name.startswith(NOT_THE_MODEL)
-        ]
+        pickles = pickles_among(path.name for path in _listed(folder))
         if pickles:
-            raise InputError(
-                f"the weights are pickles (`{pickles[0]}`), which are never opened: they can run code: `{folder}`",
-                hint="convert them to safetensors, or give config.json alone",
-            )
+            raise refuse_pickles(f"the weights in `{folder}` are", pickles[0], OR_CONFIG)
         raise InputError(
             f"the directory has no safetensors files: `{folder}`", hint="give one that holds a checkpoint"
         )
@@ -133,30 +132,29 @@ def _read_directory(folder: Path) -> Header:
 
 def _read_sharded(folder: Path, index_path: Path) -> Header:
     index = read_index(index_path)
-    names = sorted(set(index.weight_map.values()))
-    if names and names[0].endswith(PICKLES):
-        raise InputError(
-            f"it names pickles (`{names[0]}`), which are never opened: they can run code",
-            file=str(index_path),
-            hint="convert them to safetensors, or give config.json alone",
-        )
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing:
-        takes = "" if index.total_size is None else f"; it says that all take {index.total_size:,} bytes"
-        raise InputError(
-            f"{len(missing)} of its {len(names)} files are missing: {_some(missing)}{takes}",
-            file=str(index_path),
-            hint="download them, or give config.json alone",
-        )
+    names = files_of(index, lambda name: (folder / name).is_file(), str(index_path))
     notes = beside_index(names, [path.name for path in _candidates(folder)])
     return with_index(_assemble(folder, [folder / name for name in names], notes), index)
 
 
+def files_of(index: Index, has: Callable[[str], bool], where: str) -> list[str]:
+    """The files that an index names. Raises InputError for pickles, and where some are not there."""
+    names = sorted(set(index.weight_map.values()))
+    if names and names[0].endswith(PICKLES):
+        raise refuse_pickles("it names", names[0], OR_CONFIG, where)
+    takes = "" if index.total_size is None else f"; it says that all take {index.total_size:,} bytes"
+    require_all(names, has, "files", where, "download them, or give config.json alone", takes)
+    return names
+
+
 def with_index(header: Header, index: Index) -> Header:
     """The header of all files with what their index says otherwise."""
-    said = tuple(against_index(header, index))
+    said, sum_said = tuple(against_index(header, index)), tuple(against_total_size(header, index))
     return msgspec.structs.replace(
-        header, notes=(*header.notes, *said), contradictions=(*header.contradictions, *said)
+        header,
+        notes=(*header.notes, *said, *sum_said),
+        contradictions=(*header.contradictions, *said),
+        misstatements=(*header.misstatements, *sum_said),
     )
 
 
@@ -165,13 +163,17 @@ def against_index(header: Header, index: Index) -> Iterable[str]:
     stored = {tensor.name: tensor.file for tensor in header.tensors}
     absent = sorted(index.weight_map.keys() - stored.keys())
     if absent:
-        yield f"{_tensors(absent, 'of the index')} in no file: {_some(absent)}"
+        yield f"{_tensors(absent, 'of the index')} in no file: {some(absent)}"
     unnamed = sorted(stored.keys() - index.weight_map.keys())
     if unnamed:
-        yield f"{_tensors(unnamed, 'stored')} not in the index: {_some(unnamed)}"
+        yield f"{_tensors(unnamed, 'stored')} not in the index: {some(unnamed)}"
     moved = sorted(name for name, file in stored.items() if index.weight_map.get(name, file) != file)
     if moved:
-        yield f"{_tensors(moved, '')} in another file than the index says: {_some(moved)}"
+        yield f"{_tensors(moved, '')} in another file than the index says: {some(moved)}"
+
+
+def against_total_size(header: Header, index: Index) -> Iterable[str]:
+    """Whether the index gives another sum than that of the tensors: false, but of none of them."""
     size = sum(tensor.bytes for tensor in header.tensors)
     if index.total_size is not None and index.total_size != size:
         yield f"the index says total_size {index.total_size:,}; the tensors take {size:,} bytes"
@@ -181,7 +183,7 @@ def _assemble(source: Path, files: list[Path], notes: list[str]) -> Header:
     if len(files) > MAX_FILES:
         raise InputError(f"{len(files):,} files; {MAX_FILES:,} are the most", file=str(source))
     shapes: safetensors.Shapes = {}
-    links = [path.name for path in files if path.is_symlink()]
+    links = [path.name for path in files if path.is_symlink() and not is_of_the_cache(path)]
 
     def pieces() -> Iterable[Piece]:
         for path in files:
@@ -190,7 +192,7 @@ def _assemble(source: Path, files: list[Path], notes: list[str]) -> Header:
             yield path.name, *safetensors.read_file(path, path.name, shapes)
 
     if links:
-        notes = [*notes, f"symbolic links were followed: {_some(links)}"]
+        notes = [*notes, f"symbolic links were followed: {some(links)}"]
     return join(str(source), pieces(), notes)
 
 
@@ -209,7 +211,7 @@ def join(source: str, pieces: Iterable[Piece], notes: list[str]) -> Header:
     if duplicates:
         names = list(dict.fromkeys(tensor.name for tensor in duplicates))
         occur = "name occurs" if len(names) == 1 else "names occur"
-        notes = [*notes, f"{len(names):,} {occur} in two files, counted once: {_some(names)}"]
+        notes = [*notes, f"{len(names):,} {occur} in two files, counted once: {some(names)}"]
     return Header(
         source=source,
         format="safetensors",
@@ -247,7 +249,7 @@ def without_copies(files: list[str]) -> tuple[list[str], list[str]]:
     kept, notes = _without_variants(files)
     own = [name for name in kept if name.startswith("consolidated")]
     if own and any(name.startswith("model") for name in kept):
-        notes.append(f"`consolidated*` and `model*` are the same weights twice: {_some(own)} left out")
+        notes.append(f"`consolidated*` and `model*` are the same weights twice: {some(own)} left out")
         kept = [name for name in kept if name not in own]
     _require_all_parts(kept)
     return kept, notes
@@ -267,10 +269,10 @@ def _without_variants(files: list[str]) -> tuple[list[str], list[str]]:
         others = [name for variant, names in found.items() if variant for name in names]
         if "" in found and others:
             kept -= set(others)
-            notes.append(f"variants of `{stem}` beside the default are left out: {_some(others)}")
+            notes.append(f"variants of `{stem}` beside the default are left out: {some(others)}")
         elif len(found) > 1:
             raise InputError(
-                f"the directory holds the weights in {len(found)} variants: {_some(others)}",
+                f"the directory holds the weights in {len(found)} variants: {some(others)}",
                 hint="give the file of one of them",
             )
     return [name for name in files if name in kept], notes
@@ -290,10 +292,7 @@ def _require_all_parts(files: list[str]) -> None:
         absent = [number for number in range(first, first + count) if number not in found]
         if absent:
             names = [f"{stem}-{number:0{width}}-of-{parts}{rest}{SUFFIX}" for number in absent]
-            raise InputError(
-                f"{len(absent)} of its {count} files {'is' if len(absent) == 1 else 'are'} missing: {_some(names)}",
-                hint="download what is missing, or give config.json alone",
-            )
+            raise lacking(names, count, "files", "download what is missing, or give config.json alone")
 
 
 def beside_index(named: list[str], present: list[str]) -> list[str]:
@@ -303,8 +302,8 @@ def beside_index(named: list[str], present: list[str]) -> list[str]:
         return []
     own = [name for name in others if name.startswith("consolidated")]
     if own and named and named[0].startswith("model"):
-        return [f"`consolidated*` and `model*` are the same weights twice: {_some(own)} left out"]
-    return [f"files that the index does not name are left out: {_some(others)}"]
+        return [f"`consolidated*` and `model*` are the same weights twice: {some(own)} left out"]
+    return [f"files that the index does not name are left out: {some(others)}"]
 
 
 def _tensors(names: list[str], which: str) -> str:
@@ -312,8 +311,3 @@ def _tensors(names: list[str], which: str) -> str:
     noun, verb = ("tensor", "is") if len(names) == 1 else ("tensors", "are")
     words = (noun, which) if which.startswith("of ") else (which, noun)
     return " ".join(word for word in (f"{len(names):,}", *words, verb) if word)
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(f"`{name}`" for name in names[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN:,} more"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from moecalc.errors import InputError
+from moecalc.sources.headers.faults import is_of_the_cache, require_all, some
 from moecalc.sources.headers.gguf_bytes import Buffer, Cursor, Cut, NeedsMore
 from moecalc.sources.headers.tensors import Header, StoredTensor
 from moecalc.specs.gguf_types import BY_CODE, REMOVED
@@ -28,6 +29,9 @@ MAX_KEY_BYTES = 65_535  # docs/gguf.md: "at most 2^16-1 bytes long"
 MAX_NAME_BYTES = 1024  # GGML_MAX_NAME is 64; forks allow 128
 MAX_DIMS = 4  # GGML_MAX_DIMS, ggml.h
 MAX_SPLITS = 4096
+ONE_DIRECTORY = "download all parts into one directory"
+SHOWN = 80
+"""Characters of a key or a name in an error."""
 
 _OLDER = (b"lmgg", b"tjgg", b"fmgg", b"algg")
 _SPLIT = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
@@ -47,17 +51,13 @@ def read_gguf(path: Path) -> Header:
     Raises InputError where a file is missing, damaged or none of this kind.
     """
     paths = parts_of(path)
-    missing = [part.name for part in paths if not part.is_file()]
-    if missing and len(paths) > 1:
-        raise InputError(
-            f"{len(missing)} of its {len(paths)} parts are missing, `{missing[0]}` among them",
-            file=str(path),
-            hint="download all parts into one directory",
-        )
-    links = [part.name for part in paths if part.is_symlink()]
+    names = [part.name for part in paths]
+    if len(paths) > 1:
+        require_all(names, lambda name: path.with_name(name).is_file(), "parts", str(path), ONE_DIRECTORY)
+    links = [part.name for part in paths if part.is_symlink() and not is_of_the_cache(part)]
     pieces = [read_piece(part) for part in paths]
-    notes = [f"symbolic links were followed: `{links[0]}`"] if links else []
-    return join(str(path), [part.name for part in paths], pieces, notes)
+    notes = [f"symbolic links were followed: {some(links)}"] if links else []
+    return join(str(path), names, pieces, notes)
 
 
 def parts_of(path: Path) -> list[Path]:
@@ -98,7 +98,9 @@ def join(source: str, names: list[str], pieces: list[Piece], notes: list[str]) -
     if isinstance(parts, int) and parts not in {0, len(names)}:
         notes.append(f"it says that it has {parts:,} parts; {len(names):,} were read")
     if duplicates:
-        notes.append(f"{len(duplicates):,} names occur in two parts, counted once: `{duplicates[0].name}`")
+        names_twice = list(dict.fromkeys(tensor.name for tensor in duplicates))
+        occur = "name occurs" if len(names_twice) == 1 else "names occur"
+        notes.append(f"{len(names_twice):,} {occur} in two parts, counted once: {some(names_twice)}")
     return Header(
         source=source,
         format="gguf",
@@ -177,10 +179,11 @@ def _pairs(cursor: Cursor, count: int) -> Mapping[str, Any]:
     metadata: dict[str, Any] = {}
     for index in range(count):
         key = cursor.text(f"key {index:,} of {count:,}", MAX_KEY_BYTES)
-        kind = cursor.number("I", f"`{key}`")
-        value = cursor.value(kind, f"`{key}`")
+        shown = f"`{key if len(key) <= SHOWN else key[:SHOWN] + '...'}`"
+        kind = cursor.number("I", shown)
+        value = cursor.value(kind, shown)
         if key in metadata:
-            cursor.fail(f"the key `{key}` stands there twice")
+            cursor.fail(f"the key {shown} stands there twice")
         metadata[key] = value
     return metadata
 
@@ -191,31 +194,32 @@ def _tensors(cursor: Cursor, count: int, file: str) -> list[tuple[StoredTensor, 
     shapes: dict[tuple[int, ...], tuple[int, ...]] = {}
     for index in range(count):
         name = cursor.text(f"the name of tensor {index:,} of {count:,}", MAX_NAME_BYTES)
-        sides = cursor.number("I", f"`{name}`")
+        shown = f"`{name if len(name) <= SHOWN else name[:SHOWN] + '...'}`"
+        sides = cursor.number("I", shown)
         if sides > MAX_DIMS:
-            cursor.fail(f"`{name}` has {sides:,} dimensions; {MAX_DIMS} are the most")
-        dims = [cursor.number("Q", f"`{name}`") for _ in range(sides)]
-        code = cursor.number("I", f"`{name}`")
-        offset = cursor.number("Q", f"`{name}`")
+            cursor.fail(f"{shown} has {sides:,} dimensions; {MAX_DIMS} are the most")
+        dims = [cursor.number("Q", shown) for _ in range(sides)]
+        code = cursor.number("I", shown)
+        offset = cursor.number("Q", shown)
         type_ = BY_CODE.get(code)
         if type_ is None:
             known = REMOVED.get(code)
             cursor.fail(
-                f"`{name}` has the type {code:,}"
+                f"{shown} has the type {code:,}"
                 + (f" ({known}), which llama.cpp reads no more" if known else ""),
                 None
                 if known
                 else "forks of llama.cpp (ik_llama.cpp) have types of their own, which are not read",
             )
         if prod(dims) >= 2**63:
-            cursor.fail(f"`{name}` has the shape {dims[::-1]}")
+            cursor.fail(f"{shown} has the shape {dims[::-1]}")
         row = dims[0] if dims else 1
         if row % type_.block:
             cursor.fail(
-                f"`{name}`: rows of {row:,} are no whole blocks of {type_.name} ({type_.block} elements)"
+                f"{shown}: rows of {row:,} are no whole blocks of {type_.name} ({type_.block} elements)"
             )
         if name in made:
-            cursor.fail(f"two tensors are named `{name}`")
+            cursor.fail(f"two tensors are named {shown}")
         shape = tuple(dims[::-1])
         size = prod(dims) // type_.block * type_.bytes
         made[name] = StoredTensor(name, type_.name, shapes.setdefault(shape, shape), size, file), offset

@@ -24,6 +24,9 @@ MAX_KEPT_IN_ALL = 500_000
 MAX_KEPT_TEXT = 65_536
 """Bytes of a string (or of all strings of an array) that are kept: a chat template has some 10,000."""
 
+MAX_TEXT_IN_ALL = 8 * 2**20
+"""Bytes of text kept of one file, and as much again of keys and the names of tensors; a model has some 100,000."""
+
 MAX_DEPTH = 4
 """Arrays in arrays: the format allows them, and no model has any."""
 
@@ -65,6 +68,7 @@ class Cursor:
         self.order = "<"
         self.at = 0
         self._room = MAX_KEPT_IN_ALL
+        self._text_room = self._name_room = MAX_TEXT_IN_ALL
         self._inner = 0
 
     def fail(self, message: str, hint: str | None = None) -> NoReturn:
@@ -104,17 +108,20 @@ class Cursor:
         return struct.unpack_from(form, self._buffer, self.at - size)[0]
 
     def text(self, what: str, limit: int = MAX_HEADER_BYTES) -> str:
-        """The next string, at most `limit` bytes long."""
+        """The next string, at most `limit` bytes long, a key or a name: all of them are kept."""
         length = self.number("Q", what)
         if length > limit:
             self.fail(f"{what} is {length:,} bytes long; {limit:,} are the most")
+        self._name_room -= length
+        if self._name_room < 0:
+            self.fail(f"its keys and names are more than {MAX_TEXT_IN_ALL:,} bytes long")
         return self.raw(length, what).decode("utf-8", "replace")
 
     def value(self, kind: int, what: str, depth: int = 0) -> Any:
         """The next metadata value; large ones are passed over and replaced by their length."""
         if kind == STRING:
             length = self.number("Q", what)
-            if length > MAX_KEPT_TEXT:
+            if length > MAX_KEPT_TEXT or not self._keeps_text(length):
                 self.skip(length, what)
                 return Cut(length)
             return self.raw(length, what).decode("utf-8", "replace")
@@ -168,9 +175,16 @@ class Cursor:
                 spans.append((at, at + length))
             at += length
         self.at = at
-        if not kept or self.at - start > MAX_KEPT_TEXT:
+        if not kept or self.at - start > MAX_KEPT_TEXT or not self._keeps_text(self.at - start):
             return Cut(count)
         return [self._buffer[begin:end].decode("utf-8", "replace") for begin, end in spans]
+
+    def _keeps_text(self, length: int) -> bool:
+        """Whether that much text is kept; makes room for it."""
+        if length > self._text_room:
+            return False
+        self._text_room -= length
+        return True
 
     def _keeps(self, count: int) -> bool:
         """Whether an array of that many elements is kept; makes room for it."""

@@ -9,6 +9,7 @@ import msgspec
 
 from moecalc.errors import InputError, did_you_mean
 from moecalc.sources.headers import gguf
+from moecalc.sources.headers.faults import some
 from moecalc.units import format_bytes_decimal
 
 TOWER, MATRIX = "mmproj", "imatrix"
@@ -71,10 +72,12 @@ def pick(place: Place, wanted: str) -> str:
             f"`{wanted}` means {len(meant)} files of `{place.name}`: {', '.join(f'`{m}`' for m in meant[:5])}",
             hint=f"name one of them: `{place.where(meant[0])}`",
         )
-    near = did_you_mean(wanted, [model.file for model in models] or list(place.files))
+    held = [model.file for model in models] or sorted(place.files)
+    near = did_you_mean(wanted, held)
+    hint = f"did you mean {', '.join(f'`{name}`' for name in near)}?" if near else f"it has {some(held)}"
     raise InputError(
         f"`{place.name}` has no file `{wanted}`",
-        hint=f"did you mean {', '.join(f'`{name}`' for name in near)}?" if near else None,
+        hint=hint if held else "it has no files that a model could be read from",
     )
 
 

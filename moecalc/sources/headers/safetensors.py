@@ -17,11 +17,15 @@ import msgspec
 
 from moecalc.errors import InputError
 from moecalc.sources.headers.tensors import StoredTensor
+from moecalc.sources.json_objects import MAX_WIDE_BYTES, is_too_wide
 
 MAX_HEADER_BYTES = 100_000_000  # the safetensors library's own limit, MAX_HEADER_SIZE (src/tensor.rs)
 
 MAX_JSON_TOKENS = 3_000_000
 """Quotes and commas in one header: some 200,000 tensors. The largest shard published has a few thousand."""
+
+MAX_METADATA_BYTES = 2**16
+"""Of `__metadata__` that are kept: it has names of tools and formats, and at times whole workflows."""
 
 MAX_DIMENSION = 2**48
 MAX_DIMENSIONS = 32
@@ -164,13 +168,18 @@ def parse(
 def _decode(raw: bytes, where: str) -> tuple[dict[str, _Entry], Mapping[str, str]]:
     if raw.count(b",") + raw.count(b'"') > MAX_JSON_TOKENS:
         raise InputError("the header is larger than that of any checkpoint", file=where)
+    if is_too_wide(raw):
+        raise InputError(
+            f"the header is {len(raw):,} bytes of text beyond ASCII; {MAX_WIDE_BYTES:,} are the most",
+            file=where,
+        )
     if not raw.startswith(b"{"):
         raise InputError("no safetensors file: its header is no JSON mapping", file=where)
     try:
         fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
         metadata = fields.pop("__metadata__", None)
         entries = {key: _ENTRY.decode(field) for key, field in fields.items()}
-        said = {} if metadata is None else msgspec.json.decode(metadata, type=dict[str, str])
+        said = {} if metadata is None else _metadata(metadata)
     except (ValueError, RecursionError) as error:  # msgspec's and Unicode's errors are ValueErrors
         raise InputError(f"no safetensors header: {_cut(error)}", file=where) from error
     if max(map(len, entries), default=0) > MAX_NAME:
@@ -184,6 +193,16 @@ def _decode(raw: bytes, where: str) -> tuple[dict[str, _Entry], Mapping[str, str
 _ENTRY = msgspec.json.Decoder(_Entry)
 
 
+def _metadata(raw: msgspec.Raw) -> Mapping[str, str]:
+    """What `__metadata__` says, nothing where it is too much to keep. Raises ValueError unless all of it is text."""
+    if memoryview(raw).nbytes <= MAX_METADATA_BYTES:
+        return msgspec.json.decode(raw, type=dict[str, str])
+    values = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    if any(bytes(memoryview(value)[:1]) != b'"' for value in values.values()):
+        raise ValueError("`__metadata__` holds other things than text")
+    return {}
+
+
 def _refuse_duplicates(raw: bytes, where: str) -> None:
     """Raise for a name that occurs twice. What looked like one may be a tensor named like a field."""
 
@@ -193,6 +212,8 @@ def _refuse_duplicates(raw: bytes, where: str) -> None:
             raise InputError(f"`{_cut(twice)}` occurs twice in the header", file=where)
         return dict(pairs)
 
+    if len(raw) > MAX_WIDE_BYTES:  # to tell which would take several times its bytes
+        raise InputError("a name occurs twice in the header, or one is that of a field", file=where)
     json.loads(raw, object_pairs_hook=names)
 
 

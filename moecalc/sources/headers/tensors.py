@@ -33,7 +33,8 @@ class Header(msgspec.Struct, frozen=True):
 
     `metadata` is safetensors' `__metadata__` or GGUF's key-values, big arrays cut to their length. `duplicates` are
     tensors under names that `tensors` has already: stored again, no part of the model. `notes` says whatever else a
-    reader must know; `contradictions` are those of them in which the files say otherwise than one another.
+    reader must know; `contradictions` are those of them in which the files say otherwise than one another about their
+    tensors, `misstatements` those about their sum alone.
     """
 
     source: str
@@ -44,6 +45,7 @@ class Header(msgspec.Struct, frozen=True):
     duplicates: tuple[StoredTensor, ...] = ()
     notes: tuple[str, ...] = ()
     contradictions: tuple[str, ...] = ()
+    misstatements: tuple[str, ...] = ()
 
     @property
     def total_bytes(self) -> int:

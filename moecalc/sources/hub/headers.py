@@ -11,6 +11,7 @@ from typing import BinaryIO, TypeVar
 
 from moecalc.errors import InputError
 from moecalc.sources.headers import checkpoint, gguf, safetensors
+from moecalc.sources.headers.faults import pickles_among, refuse_pickles, require_all
 from moecalc.sources.headers.gguf_bytes import MAX_HEADER_BYTES, NeedsMore
 from moecalc.sources.headers.tensors import Header
 from moecalc.sources.hub.beginnings import read_beginning
@@ -41,12 +42,7 @@ def read_safetensors(snapshot: Snapshot, file: str | None = None) -> Header:
         return _joined(snapshot, names, notes)
     where = snapshot.where(checkpoint.INDEX)
     index = checkpoint.parse_index(snapshot.read(checkpoint.INDEX, checkpoint.MAX_INDEX_BYTES), where)
-    names = sorted(set(index.weight_map.values()))
-    missing = [name for name in names if name not in snapshot.files]
-    if missing:
-        raise InputError(
-            f"{len(missing)} of its {len(names)} files are missing, `{missing[0]}` among them", file=where
-        )
+    names = checkpoint.files_of(index, snapshot.files.__contains__, where)
     header = _joined(snapshot, names, checkpoint.beside_index(names, candidates))
     return checkpoint.with_index(header, index)
 
@@ -57,24 +53,20 @@ def read_gguf(snapshot: Snapshot, file: str) -> Header:
     Raises as `read_safetensors`.
     """
     names = [path.as_posix() for path in gguf.parts_of(Path(file))]
-    missing = [name for name in names if name not in snapshot.files]
-    if missing:
-        raise InputError(
-            f"{len(missing)} of its {len(names)} parts are missing, `{missing[0]}` among them",
-            file=snapshot.where(file),
-        )
+    has = snapshot.files.__contains__
+    require_all(
+        names, has, "parts", snapshot.where(file), "the repository lacks them: try another model of it"
+    )
     pieces = list(_at_once(names, partial(_gguf_piece, snapshot)))
     return gguf.join(snapshot.where(file), names, pieces, list(snapshot.notes))
 
 
 def no_weights(snapshot: Snapshot) -> InputError:
     """The error about a repository that has no file whose header could be read."""
-    pickles = [name for name in snapshot.files if name.endswith(checkpoint.PICKLES)]
+    pickles = pickles_among(snapshot.files)
     if pickles:
-        return InputError(
-            f"the weights of `{snapshot.about}` are pickles (`{pickles[0]}`), never opened because they can run code",
-            hint="the hub's conversion to safetensors may stand in a pull request: try `@refs/pr/1`",
-        )
+        hint = "the hub's conversion to safetensors may stand in a pull request: try `@refs/pr/1`"
+        return refuse_pickles(f"the weights of `{snapshot.about}` are", pickles[0], hint)
     return InputError(f"`{snapshot.about}` has no safetensors and no GGUF files")
 
 

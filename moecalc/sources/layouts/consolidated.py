@@ -40,6 +40,7 @@ _LAYER = {
 
 CONSOLIDATED = Layout(
     name="consolidated",
+    foreign=True,
     stems=("",),
     layers="layers",
     layer=_LAYER,

@@ -112,6 +112,7 @@ _PREDICTION = {
 
 GGUF = Layout(
     name="GGUF",
+    foreign=True,
     stems=("",),
     layers="blk",
     layer={

@@ -96,7 +96,8 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
 
     `stems` are what may stand before `layers` and before the names in `top`; `prediction` the same for modules of
     multi-token prediction that are stored apart. `parts` are beginnings of names that tell the component alone.
-    With `stacks` each stem is a stack of layers of its own; without, a checkpoint has one stem throughout.
+    With `stacks` each stem is a stack of layers of its own; without, a checkpoint has one stem throughout. `foreign`
+    names are of another code than the type's in transformers.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
     prediction_top: Mapping[str, str] = {}
     parts: Mapping[str, Component] = {}
     stacks: bool = False
+    foreign: bool = False
 
     @cached_property
     def entries(self) -> dict[str, Entry]:

@@ -46,6 +46,7 @@ _LAYER = {
 
 NATIVE = Layout(
     name="DeepSeek's own",
+    foreign=True,
     stems=("", "model."),
     layers="layers",
     layer=_LAYER,

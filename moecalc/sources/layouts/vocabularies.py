@@ -71,14 +71,14 @@ _NORMS = tuple(
 )
 """Names of hidden-size norms around the sublayers of one layer."""
 
-_KNOWN_NORMS = frozenset().union(*_NORMS)
+KNOWN_NORMS = frozenset().union(*_NORMS)
 _KNOWN_WORDS = {group: frozenset().union(*sets) for group, sets in _WORDS.items()}
 
 
 def norm_of(name: str) -> str | None:
     """The norm that a name relative to its layer is of; None for whatever is none of those in the sets."""
     module = name.rpartition(".")[0]
-    return module if module in _KNOWN_NORMS else None
+    return module if module in KNOWN_NORMS else None
 
 
 def word_of(name: str, group: str) -> str | None:
@@ -87,11 +87,15 @@ def word_of(name: str, group: str) -> str | None:
     return next((word for word in name.split(".") if word in known), None)
 
 
-def norms_beside(names: Iterable[str], count: int) -> frozenset[str]:
-    """The norms of the code that is likeliest to have these; `count` is how many a layer should have."""
+def norms_beside(names: Iterable[str], count: int, known: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The norms of the code that is likeliest to have these; `count` is how many a layer should have.
+
+    `known` are those that the code may have, where it is told: no set of another comes first then.
+    """
     own = frozenset(names)
-    sized = [norms for norms in _NORMS if len(norms) == count and (norms & own or not own)]
-    return _likeliest(own, sized or _NORMS)
+    sets = [norms for norms in _NORMS if norms <= known] or list(_NORMS)
+    sized = [norms for norms in sets if len(norms) == count and (norms & own or not own)]
+    return _likeliest(own, sized or sets)
 
 
 def words_beside(words: Iterable[str], group: str) -> frozenset[str]:

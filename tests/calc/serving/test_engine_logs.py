@@ -20,7 +20,7 @@ from moecalc.api.model import Model
 from moecalc.api.precision import precision_for
 from moecalc.calc.deploy.ranks import Sharded
 from moecalc.calc.deploy.sharding import rank_ledger
-from moecalc.calc.serving.reservation import Pool, cell_buffers, layer_caches, pool
+from moecalc.calc.serving.reservation import Cells, Pool, cell_buffers, layer_caches, pool
 from moecalc.calc.serving.serving import RankBudget, Scheduler, rank_budgets
 from moecalc.calc.serving.serving_state import stage_pools
 from moecalc.specs.engines import Whole, find_engine
@@ -88,10 +88,16 @@ def in_flight(row: Row) -> int:
     return int(row.get("in_flight") or row.get("batched_tokens", 2048))
 
 
+def tokens_by_blocks(one: Pool, blocks: int) -> int:
+    """Tokens of cache as vLLM said before 0.21: blocks dealt evenly to the groups."""
+    ranks = max(group.cache.ranks for group in one.groups)
+    return blocks // len(one.groups) * min(group.block_tokens for group in one.groups) * ranks
+
+
 def tokens(row: Row, blocks: int) -> int:
     first = pools(row)[0]
     if row["reports"] == "blocks":
-        return first.tokens_by_blocks(blocks)
+        return tokens_by_blocks(first, blocks)
     return first.tokens(blocks, row["context"], in_flight(row))
 
 
@@ -228,11 +234,13 @@ def test_llama_cpps_buffers_to_the_printed_hundredth_of_a_mib(row: Row) -> None:
         model(row).ledger,
         row["context"],
         row.get("sequences", 1),
-        key_dtype=kv_format(row["key"]).name,
-        value_dtype=kv_format(row["value"]).name if "value" in row else None,
-        ubatch=row.get("ubatch", 512),
-        unified=row.get("unified", False),
-        swa_full=row.get("swa_full", False),
+        rule=Cells(
+            key_dtype=kv_format(row["key"]).name,
+            value_dtype=kv_format(row["value"]).name if "value" in row else None,
+            ubatch=row.get("ubatch", 512),
+            unified=row.get("unified", False),
+            swa_full=row.get("swa_full", False),
+        ),
     )
     for said in row["buffers"]:
         meant = [b for b in buffers if said["what"] in {"all", b.what}]

@@ -6,6 +6,7 @@ from moecalc.api.loading import load
 from moecalc.api.model import Model
 from moecalc.calc.deploy.sharding import rank_ledger
 from moecalc.calc.serving.reservation import (
+    Cells,
     LayerCache,
     cell_buffers,
     layer_caches,
@@ -50,7 +51,7 @@ def test_decode_context_ranks_deal_out_the_tokens_of_a_latent() -> None:
     dealt = pool(layer_caches(rank_ledger(whole, Plan(tensor=8, decode_context=8)), "bf16"), 64)
     assert alone.block_bytes == dealt.block_bytes == 64 * 61 * 576 * 2
     assert alone.request_blocks(131_072, 0) == 8 * dealt.request_blocks(131_072, 0) == 2048
-    assert dealt.tokens_by_blocks(1000) == 8 * alone.tokens_by_blocks(1000) == 8 * 64_000
+    assert dealt.tokens(1000, 131_072, 0) == 8 * alone.tokens(1000, 131_072, 0) == 8 * 64_000
 
 
 def test_pages_of_a_pipeline_stage_hold_its_own_layers() -> None:
@@ -75,7 +76,9 @@ def test_pages_that_no_whole_number_of_tokens_fills_are_not_guessed() -> None:
         pool(caches, 16)
 
 
-@pytest.mark.parametrize("of", [layer_caches, lambda rows, dtype: cell_buffers(rows, 4096, key_dtype=dtype)])
+@pytest.mark.parametrize(
+    "of", [layer_caches, lambda rows, dtype: cell_buffers(rows, 4096, rule=Cells(key_dtype=dtype))]
+)
 def test_states_whose_layout_no_log_shows_are_not_guessed(of) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UndeterminedError, match="one slot per blocks") as told:
         of(ledger("deepseek-v4-flash"), "bf16")
@@ -92,13 +95,14 @@ def test_the_naive_figure_is_that_of_every_head() -> None:
 
 def test_a_shared_buffer_has_the_cells_of_one_context() -> None:
     llama = ledger("llama-3.1-8b")
-    own = cell_buffers(llama, 4096, 4, key_dtype="fp16")
-    shared = cell_buffers(llama, 4096, 4, key_dtype="fp16", unified=True)
+    own = cell_buffers(llama, 4096, 4, rule=Cells(key_dtype="fp16"))
+    shared = cell_buffers(llama, 4096, 4, rule=Cells(key_dtype="fp16", unified=True))
     assert sum(buffer.bytes for buffer in own) == 4 * sum(buffer.bytes for buffer in shared) == 2 * GIB
 
 
 def test_cells_are_padded() -> None:
     one, padded = (
-        cell_buffers(ledger("llama-3.1-8b"), context, key_dtype="fp16") for context in (4097, 4352)
+        cell_buffers(ledger("llama-3.1-8b"), context, rule=Cells(key_dtype="fp16"))
+        for context in (4097, 4352)
     )
     assert one == padded

@@ -65,7 +65,10 @@ def test_only_the_last_stage_has_logits() -> None:
 def test_llama_cpp_keeps_look_up_tables_in_ram_and_a_tied_head_beside_them() -> None:
     untied, tied = model("llama-3.1-8b"), model("llama-3.2-1b")
     for found, on_gpu in ((untied, False), (tied, True)):
-        (budget,) = budgets(found.name, Plan(), LLAMA_CPP)
+        sharded = Sharded(ledger=found.ledger, plan=Plan())
+        (budget,) = rank_budgets(
+            sharded, found.precision, LLAMA_CPP, scheduler(), (H100,), lookups_in_ram=True
+        )
         table = 2 * next(
             w.shape[0].size * w.shape[1].size for w in found.ledger.weights if w.shape[0].size > 100_000
         )
@@ -81,10 +84,11 @@ def test_tokens_in_flight_are_those_of_two_steps() -> None:
 @pytest.mark.parametrize("name", ["qwen3-30b-a3b", "gemma-3-27b", "deepseek-v2-lite"])
 def test_limits_are_the_last_that_fit(engine, name: str) -> None:  # type: ignore[no-untyped-def]
     sharded = Sharded(ledger=model(name).ledger, plan=Plan())
-    ranks = budgets(name, Plan(), engine)
+    told = scheduler(sequences=1) if engine is GENERIC else scheduler()
+    ranks = budgets(name, Plan(), engine, told)
 
     def at(context: int):  # type: ignore[no-untyped-def]
-        return reserved_state(sharded, engine, scheduler(context=context), "bf16", ranks)
+        return reserved_state(sharded, engine, replace(told, context=context), "bf16", ranks)
 
     usual = at(32_768)
     assert usual.fits

@@ -107,7 +107,10 @@ def test_newer_data_warns_where_it_would_fail():
     assert moved.status == "warn"
     assert "set against data of 2026-01-01; this moecalc has 2026-02-02" in moved.remark
     unknown = outcome(None, fail="<= 20B")
-    assert with_data_of(unknown, True, "2026-01-01", "2026-02-02").status == "undetermined"
+    assert with_data_of(unknown, True, "2026-01-01", "2026-01-01").status == "undetermined"
+    assert with_data_of(unknown, False, "2026-01-01", "2026-02-02").status == "undetermined"
+    # newer data can also take away what stood behind an expectation
+    assert with_data_of(unknown, True, "2026-01-01", "2026-02-02").status == "warn"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from moecalc.api.claiming import catalogue, claim, claims_in
 from moecalc.api.loading import load
 from moecalc.api.model import Model
 from moecalc.calc import parameters
+from moecalc.checks.claiming.finding import times_text
 from moecalc.checks.claiming.subject import HELD_SHARE, READ_SHARE
 from moecalc.errors import InputError
 from moecalc.ir.roles import Component
@@ -91,10 +92,78 @@ def test_memory_too_small_for_any_format_needs_no_quantization():
     assert finding("vram", model="llama-3.1-405b", vram="24GB").verdict == "impossible"
 
 
+# Llama 2 7B: 32 layers x 2 x 32 heads x 128 x 2 bytes = 512 KiB a token
+@pytest.mark.parametrize(
+    ("parts", "verdict", "words"),
+    [
+        ({"vram": "80GB", "context": "64k"}, "holds", "state 34.4 GB (32.0 GiB) of 65,536 tokens in fp16"),
+        ({"vram": "80GB", "context": "256k"}, "inconsistent", "state 137 GB (128 GiB)"),
+        ({"vram": "80GB", "context": "256k", "quant": "int4"}, "inconsistent", "state 137 GB (128 GiB)"),
+        ({"vram": "48GB", "context": "64k"}, "holds", "34.4 GB"),
+        ({"vram": "42GB", "context": "64k"}, "undetermined", "beside state 34.4 GB (32.0 GiB)"),
+        (
+            {"vram": "72GB", "context": "64k", "batch": "2"},
+            "undetermined",
+            "68.7 GB (64.0 GiB) of 2 x 65,536",
+        ),
+        ({"vram": "80GB", "context": "64k", "batch": "4"}, "inconsistent", "of 4 x 65,536"),
+        ({"vram": "80GB"}, "holds", "left for state and runtime"),
+    ],
+)
+def test_a_context_has_to_fit_beside_the_weights(parts, verdict, words):
+    found = finding("vram", model="llama-2-7b", **parts)
+    assert (found.verdict, words in found.arithmetic) == (verdict, True), found.arithmetic
+    if parts["vram"] == "80GB":
+        others = {name: value for name, value in parts.items() if name != "vram"}
+        assert finding("gpu", model="llama-2-7b", gpu="1x a100-80gb", **others).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("parts", "verdicts"),
+    [
+        ({"model": "mixtral-8x7b", "experts": "8", "top_k": "2"}, ["holds", "holds"]),
+        ({"model": "mixtral-8x7b", "experts": "16", "top_k": "4"}, ["inconsistent", "inconsistent"]),
+        ({"model": "mixtral-8x7b", "top_k": "2"}, ["holds"]),
+        ({"model": "longcat-flash", "experts": "512"}, ["holds"]),
+        ({"model": "longcat-flash", "experts": "768"}, ["holds under zero-compute experts counted"]),
+        ({"model": "llama-3.1-70b", "experts": "8"}, ["inconsistent"]),
+        ({"model": "gpt-4", "experts": "8"}, ["undetermined"]),  # rumours only: 8 to 16
+    ],
+)
+def test_experts_are_those_of_the_pools(parts, verdicts):
+    assert [found.words for found in claim(parts=parts).findings] == verdicts
+
+
+@pytest.mark.parametrize(
+    ("times", "text"), [(2.345, "2.35x"), (61_247.4, "61,247x"), (0.5, "0.5x"), (0.0000129, "1/77,519")]
+)
+def test_factors_are_written_out(times, text):
+    assert times_text(times) == text
+
+
+@pytest.mark.parametrize(
+    ("parts", "verdict"),
+    [
+        ({"gpu": "h100", "vram": "80GB"}, "holds"),
+        ({"gpu": "8xh100", "vram": "640GB"}, "holds"),
+        ({"gpu": "8xh100", "vram": "80GB"}, "holds"),
+        ({"gpu": "h100", "vram": "96GB"}, "inconsistent"),
+        ({"gpu": "h100", "vram": "80GB", "bandwidth": "3.35TB/s"}, "holds"),
+        ({"vram": "80GB", "bandwidth": "3.35TB/s"}, "undetermined"),
+    ],
+)
+def test_the_memory_of_devices_alone(parts, verdict):
+    judged = claim(parts=parts)
+    assert {found.part: found.verdict for found in judged.findings}["vram"] == verdict
+    assert judged.region is None
+
+
 def test_ram_beside_the_card_counts():
     made = {"model": "deepseek-v3", "quant": "q4_k_m", "gpu": "rtx-4090"}
     assert finding("gpu", **made).verdict == "impossible"
     assert finding("gpu", ram="382GB", **made).verdict == "holds"
+    both = finding("vram", model="llama-3.1-70b", quant="int4", vram="24GB", ram="64GB")
+    assert (both.verdict, "of devices and RAM" in both.arithmetic) == ("holds", True)
 
 
 def test_a_price_below_the_floor_is_inconsistent_and_fails_only_when_strict():

@@ -101,7 +101,6 @@ def test_conflicting_duplicates_fail(tmp_path):
             lambda index: index["weight_map"].pop("model.norm.weight"),
             "1 stored tensor is not in the index: `model.norm.weight`",
         ),
-        (lambda index: index["metadata"].update(total_size=7), "the index says total_size 7; the tensors"),
     ],
 )
 def test_an_index_that_lies_fails(tmp_path, change, said):
@@ -128,3 +127,43 @@ def test_no_fact_is_cut_off(tmp_path, columns):
     assert "stored [7, 7], config [3072, 1024]" in " ".join(done.stdout.split())
     assert "model.layers.0-27.mlp.gate_proj.weight" in "".join(done.stdout.split())
     assert max(map(len, done.stdout.splitlines())) <= columns
+
+
+def test_a_false_total_size_is_shown_and_fails_nothing(tmp_path):
+    folder = model(tmp_path / "m", lambda stored: stored)
+    index = json.loads((folder / INDEX).read_text())
+    index["metadata"]["total_size"] = 7
+    (folder / INDEX).write_text(json.dumps(index))
+    done = run("moecalc reconcile m", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "false, but of no tensor" in done.stdout
+    assert done.stdout.count("the index says total_size 7; the tensors take") == 1
+    assert "the index says total_size 7" in " ".join(run("moecalc show m", cwd=tmp_path).stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("file", "link", "notes"),
+    [
+        ("blobs/a1", "snapshots/c0/model.safetensors", ()),
+        ("a1", "model/model.safetensors", ("symbolic links were followed: `model.safetensors`",)),
+        (
+            "other/blobs/a1",
+            "snapshots/c0/model.safetensors",
+            ("symbolic links were followed: `model.safetensors`",),
+        ),
+    ],
+)
+def test_links_of_huggingface_hubs_cache_are_no_news(tmp_path, file, link, notes):
+    """Its snapshots are nothing but links to `blobs` beside them."""
+    stored, shown = tmp_path / file, tmp_path / link
+    for path in (stored, shown):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write(stored, [("a", "F32", (2,))])
+    shown.symlink_to(stored)
+    assert read_checkpoint(shown.parent).notes == notes
+
+
+def test_a_link_that_leads_round_in_a_circle(tmp_path):
+    (tmp_path / "model.safetensors").symlink_to(tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match="no such file"):
+        read_checkpoint(tmp_path)

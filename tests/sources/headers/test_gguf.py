@@ -4,6 +4,7 @@ import contextlib
 import os
 import struct
 import time
+import tracemalloc
 
 import gguf as gguf_py
 import numpy as np
@@ -110,7 +111,7 @@ def test_split_files_are_one_model(tmp_path):
 
 def test_split_faults(tmp_path):
     write(tmp_path / "m-00001-of-00003.gguf", META, [ONE], ONE_BYTES)
-    with pytest.raises(InputError, match="2 of its 3 parts are missing, `m-00002-of-00003"):
+    with pytest.raises(InputError, match="2 of its 3 parts are missing: `m-00002-of-00003"):
         read_gguf(tmp_path / "m-00001-of-00003.gguf")
     with pytest.raises(InputError, match="part 4 of 3 cannot be"):
         parts_of(tmp_path / "m-00004-of-00003.gguf")
@@ -275,6 +276,41 @@ def test_no_more_is_kept_of_a_huge_header_than_a_model_has(tmp_path):
     assert len(header.metadata) == 2800
     kept = [len(value) for value in header.metadata.values() if isinstance(value, list)]
     assert 0 < sum(kept) <= MAX_KEPT_IN_ALL
+
+
+WIDE = "\N{GRINNING FACE}" + "x" * 65_000
+"""A text that takes four times its bytes in memory: Python keeps four for each of its characters."""
+
+
+@pytest.mark.parametrize(
+    ("metadata", "says"),
+    [
+        ({f"k{i}": WIDE for i in range(200)}, None),
+        ({f"k{i}": [WIDE] for i in range(200)}, None),
+        ({f"{i}{WIDE}": 1 for i in range(200)}, "its keys and names are more than 8,388,608 bytes long"),
+    ],
+    ids=["strings", "arrays", "keys"],
+)
+def test_text_is_kept_to_8_mib(tmp_path, metadata, says):
+    """Of 13 MB, which would take 52; keys and names, which must all be kept, are refused."""
+    path = write(tmp_path / "a.gguf", metadata, [], 0)
+    tracemalloc.start()
+    try:
+        if says is None:
+            assert len(read_gguf(path).metadata) == 200
+        else:
+            with pytest.raises(InputError, match=says):
+                read_gguf(path)
+        assert tracemalloc.get_traced_memory()[1] < 45 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_key_is_cut_in_an_error(tmp_path):
+    path = write(tmp_path / "a.gguf", {"k" * 60_000: ("raw", 99, b"")}, [], 0)
+    with pytest.raises(InputError) as caught:
+        read_gguf(path)
+    assert len(str(caught.value)) < 200 + len(str(path))
 
 
 def test_a_header_of_more_than_100_mb_is_refused(tmp_path):

@@ -94,30 +94,54 @@ def test_an_unsound_header_is_one_error(tmp_path, header, data, says):
     assert caught.value.file == str(tmp_path / "x.safetensors")
 
 
-@pytest.mark.parametrize(
-    ("raw", "says"),
-    [
-        (json.dumps({"n" * 50_000_000: entry()}).encode(), "a tensor's name has more than 1,000 characters"),
-        (json.dumps({"a": entry(dtype="D" * 50_000_000)}).encode(), "has the dtype"),
-        (json.dumps({"__metadata__": {"a": "x" * 90_000_000}, "a": entry()}).encode(), None),
-        (json.dumps({"a": entry(shape=[2**48] * 2_000_000)}).encode(), "has the impossible shape"),
-        (json.dumps({"a": entry(shape=[1] * 33)}).encode(), "has the impossible shape"),
-        (
-            b'{"a": {"dtype": "BF16", "shape": [' + b"9" * 5000 + b'], "data_offsets": [0, 64]}}',
-            "no safetensors header",
-        ),
-        (
-            b'{"a": {"dtype": "BF16", "shape": [4, 8], "data_offsets": [0, ' + b"9" * 1_000_000 + b"]}}",
-            "no safe",
-        ),
-        (json.dumps({f"t{i}": entry(shape=(0,), offsets=(0, 0)) for i in range(200_000)}).encode(), None),
-    ],
-    ids=["name", "dtype", "metadata", "sides", "dimensions", "digits", "offset", "tensors"],
-)
+def twice(size, face=""):
+    """A header that names a tensor twice, beside metadata of that size."""
+    once = wide({"__metadata__": {"a": face + "x" * size}, "a": entry()})
+    return once[:-1] + f', "a": {json.dumps(entry())}}}'.encode()
+
+
+def wide(header):
+    return json.dumps(header, ensure_ascii=False).encode()
+
+
+FACE = "\N{GRINNING FACE}"
+"""One character beyond 16 bits, and Python keeps four bytes for each character of a text."""
+
+LARGE = {
+    "name": (lambda: wide({"n" * 50_000_000: entry()}), "a tensor's name has more than 1,000 characters"),
+    "dtype": (lambda: wide({"a": entry(dtype="D" * 90_000_000)}), "has the dtype"),
+    "metadata": (lambda: wide({"__metadata__": {"a": "x" * 99_000_000}, "a": entry()}), None),
+    "wide metadata": (lambda: wide({"__metadata__": {"a": FACE + "x" * 90_000_000}}), "beyond ASCII"),
+    "escaped": (
+        lambda: json.dumps({"__metadata__": {"a": FACE + "x" * 90_000_000}}).encode(),
+        "beyond ASCII",
+    ),
+    "wide name": (lambda: wide({FACE + "n" * 90_000_000: entry()}), "beyond ASCII"),
+    "wide dtype": (lambda: wide({"a": entry(dtype=FACE + "D" * 90_000_000)}), "beyond ASCII"),
+    "wide and smaller": (lambda: wide({"__metadata__": {"a": FACE + "x" * 16_000_000}, "a": entry()}), None),
+    "twice": (lambda: twice(90_000_000), "a name occurs twice"),
+    "twice and wide": (lambda: twice(15_000_000, FACE), "`a` occurs twice"),
+    "sides": (lambda: wide({"a": entry(shape=[2**48] * 2_000_000)}), "has the impossible shape"),
+    "dimensions": (lambda: wide({"a": entry(shape=[1] * 33)}), "has the impossible shape"),
+    "digits": (
+        lambda: b'{"a": {"dtype": "BF16", "shape": [' + b"9" * 5000 + b'], "data_offsets": [0, 64]}}',
+        "no safetensors header",
+    ),
+    "offset": (
+        lambda: b'{"a": {"dtype": "BF16", "shape": [4, 8], "data_offsets": [0, ' + b"9" * 1_000_000 + b"]}}",
+        "no safe",
+    ),
+    "tensors": (lambda: wide({f"t{i}": entry(shape=(0,), offsets=(0, 0)) for i in range(200_000)}), None),
+}
+
+
+@pytest.mark.parametrize("case", LARGE)
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read as Linux tells it")
-def test_memory_and_time_stay_bounded(tmp_path, raw, says):
+def test_memory_and_time_stay_bounded(tmp_path, case):
     """A process of its own, so that its peak is the reader's: under 300 MB and a few seconds whatever is written."""
-    path = write_raw(tmp_path / "x.safetensors", raw, 64 if b'"a"' in raw else 0)
+    make, says = LARGE[case]
+    raw = make()
+    path = write_raw(tmp_path / "x.safetensors", raw, 64 if b'"a": {"d' in raw else 0)
     code = (
         "import sys, pathlib; from moecalc.errors import InputError; "
         "from moecalc.sources.headers.checkpoint import read_checkpoint\n"
@@ -240,7 +264,7 @@ def test_no_index(tmp_path, content):
 def test_missing_files_are_counted(tmp_path):
     folder = write_sharded(tmp_path / "m", [PAIR, [("c", "F16", (3,))]])
     (folder / "model-00002-of-00002.safetensors").unlink()
-    with pytest.raises(InputError, match=r"1 of its 2 files are missing: `model-00002-of-00002.safetensors`"):
+    with pytest.raises(InputError, match=r"1 of its 2 files is missing: `model-00002-of-00002.safetensors`"):
         read_checkpoint(folder)
 
 

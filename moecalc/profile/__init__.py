@@ -1,0 +1,1 @@
+"""What is run and watched rather than calculated: everything here needs torch."""
