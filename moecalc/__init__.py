@@ -8,13 +8,15 @@ if TYPE_CHECKING:
     from moecalc.api.checking import check
     from moecalc.api.claiming import claim
     from moecalc.api.differing import diff
+    from moecalc.api.routing import routing
 
-__all__ = ["Comparison", "Model", "StatedModel", "check", "claim", "compare", "diff", "load"]
+__all__ = ["Comparison", "Model", "StatedModel", "check", "claim", "compare", "diff", "load", "routing"]
 
 _MODULES = {
     "check": "moecalc.api.checking",
     "claim": "moecalc.api.claiming",
     "diff": "moecalc.api.differing",
+    "routing": "moecalc.api.routing",
 }
 """Where names stand that `moecalc.api` does not import: what they need is slow to load."""
 

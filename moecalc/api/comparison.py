@@ -3,16 +3,21 @@
 from fractions import Fraction
 from typing import Any
 
+from msgspec.structs import replace
+
 from moecalc.api.loading import load
 from moecalc.api.model import AnyModel, Model, StatedModel
 from moecalc.api.precision import plain_precision
+from moecalc.api.skews import routing_of
 from moecalc.calc.attention_words import cache_words
 from moecalc.calc.comparing.comparison import ComparisonData, columns_for, entries, verdicts
-from moecalc.calc.comparing.demand import Demand, EqualState
+from moecalc.calc.comparing.demand import Demand, EqualState, Exact, LedgerDemand, StatedDemand
 from moecalc.calc.comparing.deployment import Deployment, device, smallest
 from moecalc.calc.comparing.verdict import Subject
+from moecalc.calc.speed.traffic import UNIFORM, Routing
 from moecalc.errors import InputError
 from moecalc.specs.hardware import accelerator
+from moecalc.specs.routing import UNIFORM_SKEW, Skew
 from moecalc.specs.workload import Workload, plan_workload
 
 DEFAULT_GPU = "h100"
@@ -46,11 +51,13 @@ def compare(
     kv_dtype: str | None = None,
     equal_kv: bool = False,
     utilization: Fraction | float = 1,
+    skew: str | Skew = UNIFORM_SKEW,
 ) -> Comparison:
     """Compare two or more models on one kind of accelerator.
 
     `models` are names, paths, configs or loaded models; the first is the one ratios refer to. `equal_kv` gives
-    every model the first one's state. `utilization` is the share of usable memory given to weights and state.
+    every model the first one's state, `skew` says how tokens choose experts (`zipf:1`).
+    `utilization` is the share of usable memory given to weights and state.
     Raises InputError for fewer than two models, unknown names, or a share outside (0, 1].
     """
     if len(models) < 2:
@@ -64,6 +71,9 @@ def compare(
     devices = [device(card, *_formats(model, dtype, quant)) for model in loaded]
 
     demands: list[Demand | None] = [model.demand(dtype, kv_dtype, quant) for model in loaded]
+    routing = routing_of(skew=skew)
+    if routing is not UNIFORM:
+        demands = _skewed(demands, routing)
     first = demands[0]
     if equal_kv and (first is None or first.state_bytes(workload.context) is None):
         raise InputError(
@@ -87,7 +97,22 @@ def compare(
         warnings=tuple(_warnings(loaded, workload)),
         equal_kv=equal_kv,
         utilization=share,
+        routing_words=routing.words,
     )
+
+
+def _skewed(demands: list[Demand | None], routing: Routing) -> list[Demand | None]:
+    """The demands of the models with experts under that routing. Raises InputError where none has experts."""
+    if not any(demand is not None and demand.experts_touched(1) is not None for demand in demands):
+        raise InputError(
+            f"none of these models has a router that `--skew {routing.words}` could be of",
+            hint="leave `--skew` out, or name a mixture-of-experts model",
+        )
+    exact = Exact(under=routing, words=routing.words)
+    return [
+        replace(demand, routing=exact) if isinstance(demand, LedgerDemand | StatedDemand) else demand
+        for demand in demands
+    ]
 
 
 def _formats(model: AnyModel, dtype: str | None, quant: str | None) -> tuple[str, ...]:

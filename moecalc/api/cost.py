@@ -18,12 +18,14 @@ from moecalc.calc.cost.pace import Pace, decode_pace, prefill_pace
 from moecalc.calc.cost.request import request_time
 from moecalc.calc.deploy.budget import MOST_SEQUENCES
 from moecalc.calc.speed.roofline import Roofline
+from moecalc.calc.speed.traffic import Routing
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.specs import money
 from moecalc.specs.fleet import UNLISTED, Fleet
 from moecalc.specs.money import Amount
 from moecalc.specs.plan import Plan
 from moecalc.specs.request import Request, parse_request
+from moecalc.specs.routing import UNIFORM_SKEW, Skew
 from moecalc.specs.workload import check_length
 
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096, 16384)
@@ -52,12 +54,14 @@ def cost(
     lifetime: Amount | None = None,
     carbon: Amount | None = None,
     api: bool = False,
+    skew: str | Skew = UNIFORM_SKEW,
     on: dt.date | None = None,
 ) -> Cost:
     """What tokens of a model cost on a fleet.
 
     `batch` None is the most sequences that fit; `prompt` None is the context; a `request` mix stands in place of
-    both lengths. `price` is USD per GPU-hour (None: the latest on-demand price known of the device, with its date);
+    both lengths; `skew` says how tokens choose experts.
+    `price` is USD per GPU-hour (None: the latest on-demand price known of the device, with its date);
     `hardware_price` (USD per GPU, with `lifetime` and `electricity`, USD per kWh) is own hardware instead. `busy` is
     the share of the paid time in which the deployment works at this rate (None: all of it), `power` watts per GPU
     (None: the TDP), `carbon` grams of CO2 per kWh. `api` puts API prices beside (extra `prices`), those of the day
@@ -93,14 +97,18 @@ def cost(
         prompt=mix.prompt if mix else prompt,
         engine=engine,
         utilization=utilization,
+        skew=skew,
     )
+    routing = placed.routing
     bound, name, longest = placed.roofline, placed.engine, placed.workload.context
     lengths = (mix.context, mix.prompt) if mix else (longest, placed.workload.prompt)
     capacity = _capacity(found.name, fleet, placed.held.max_sequences, longest)
     chosen = _batch(batch, capacity, longest)
-    output = decode_pace(bound, chosen, lengths[0], name)
-    input_ = prefill_pace(bound, lengths[1], chosen, 0, name) if bound.is_bounded else None
-    asked = None if mix is None else _request(bound, mix, chosen, pools, name, outlay, capacity, found)
+    output = decode_pace(bound, chosen, lengths[0], name, routing)
+    input_ = prefill_pace(bound, lengths[1], chosen, 0, name, routing) if bound.is_bounded else None
+    asked = (
+        None if mix is None else _request(bound, mix, chosen, pools, name, outlay, capacity, found, routing)
+    )
     cost_ = Cost(
         model=found.name,
         title=found.title,
@@ -118,13 +126,14 @@ def cost(
         outlay=outlay,
         output=output,
         input=input_,
-        curve=tuple(_curve(bound, chosen, capacity, lengths[0], name)),
+        curve=tuple(_curve(bound, chosen, capacity, lengths[0], name, routing)),
         is_sparse=any(weight.pool is not None for weight in found.ledger.weights),
         draw=draw,
         draw_words=draw_words,
         grams_per_kwh=None if carbon is None else money.number("--carbon", carbon, "--carbon 400", free=True),
         request=asked,
         buying=None,
+        routing_words=routing.words,
         defaults=_defaults(batch, context, prompt, mix, plan, busy, chosen, lengths, bound.plan),
         warnings=placed.warnings,
     )
@@ -180,12 +189,16 @@ def _batch(batch: int | None, capacity: int, context: int) -> int:
     return batch
 
 
-def _curve(bound: Roofline, batch: int, capacity: int, context: int, engine: str) -> Iterable[Pace]:
+def _curve(
+    bound: Roofline, batch: int, capacity: int, context: int, engine: str, routing: Routing
+) -> Iterable[Pace]:
     largest = capacity if capacity < MOST_SEQUENCES else BATCHES[-1]
     sizes = {batch, largest, *(size for size in BATCHES if size <= largest)}
     # A power right beside one that was asked for tells nothing more.
     crowded = {a for a in BATCHES[1:] for b in (batch, largest) if a != b and b / 1.6 < a < b * 1.6}
-    return (decode_pace(bound, size, context, engine) for size in sorted(sizes - (crowded - {batch})))
+    return (
+        decode_pace(bound, size, context, engine, routing) for size in sorted(sizes - (crowded - {batch}))
+    )
 
 
 def _request(
@@ -197,13 +210,14 @@ def _request(
     outlay: Outlay,
     capacity: int,
     found: Model,
+    routing: Routing,
 ) -> RequestCost:
     if not bound.is_bounded:
         raise UndeterminedError(
             f"`{bound.machine(0).name}` has no published dense peak (`peaks`): nothing bounds what a prompt takes",
             hint="choose another device, or ask for output alone: leave `--request` out",
         )
-    time = request_time(bound, mix, batch, engine)
+    time = request_time(bound, mix, batch, engine, routing)
     splits = time.splits if pools == 2 else None
     seconds = time.overlapped if splits is None else splits.map(lambda split: split.seconds)
     hold = outlay.standing_usd_per_hour / min(capacity, MOST_SEQUENCES)

@@ -143,6 +143,13 @@ def check_plan(found: Model, engine: Engine, plan: Plan, fleet: Fleet) -> None:
                 hint=f"{engine.name} has {has}"
                 + (f": `--pp {plan.devices}`, or leave the plan out" if layers else ""),
             )
+    check_count(plan, fleet)
+    if is_paged(engine):
+        _check_experts(found, engine, plan)
+
+
+def check_count(plan: Plan, fleet: Fleet) -> None:
+    """Raise InputError where a plan is of another number of devices than the fleet has."""
     if plan.devices != fleet.count:
         raise InputError(
             f"the plan is of 1 device, and `--gpu` names {fleet.count}"
@@ -150,8 +157,6 @@ def check_plan(found: Model, engine: Engine, plan: Plan, fleet: Fleet) -> None:
             else f"`{plan.words}` makes {plan.devices} devices, and `--gpu` names {fleet.count}",
             hint=_completed(plan, fleet.count),
         )
-    if is_paged(engine):
-        _check_experts(found, engine, plan)
 
 
 def format_warnings(engine: Engine, quant: str | None) -> Iterator[str]:

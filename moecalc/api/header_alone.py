@@ -113,7 +113,9 @@ class HeaderModel(StatedModel):
             raise self._without_shapes(quant)
         if self.numbers is None:
             return None
-        return HeaderDemand(self.numbers.total, self.numbers.active, "bf16", self._pool, self._bytes)
+        return HeaderDemand(
+            self.numbers.total, self.numbers.active, "bf16", self._pool, stored_bytes=self._bytes
+        )
 
     def report(
         self,

@@ -77,6 +77,7 @@ def offers(
             *asked.workload.warnings,
             *(() if named else asked.left_out_words),
             *dict.fromkeys(word for name in order for word in format_warnings(settings[name].engine, name)),
+            *_left_out_words(asked, order),
         ),
     )
 
@@ -118,7 +119,21 @@ def _runs(device: Accelerator, engine: str, formats: set[str]) -> bool:
     """
     if engine == LLAMA_CPP and device.kind == "asic":
         return False
-    return not any(name.startswith(tuple(device.refuses)) for name in formats if device.refuses)
+    return not device.refuses_any(formats)
+
+
+def _left_out_words(asked: Asked, quants: Iterable[str]) -> Iterator[str]:
+    """What is not offered on some devices because a source says that nothing there runs it."""
+    counts: dict[str, int] = {}
+    for quant in quants:
+        formats = formats_of(asked.model.ledger, asked.precision(quant))
+        counts[quant] = sum(device.refuses_any(formats) for device in accelerators())
+    said = [f"{quant} on {count} devices" for quant, count in counts.items() if count]
+    if said:
+        yield (
+            f"left out where a source says that no engine runs it: {', '.join(said)} (`refuses` in"
+            " `moecalc hardware --json`); what the others run is not checked"
+        )
 
 
 def _dearness(offer: Offer) -> tuple[bool, Decimal, int, str]:

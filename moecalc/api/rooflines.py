@@ -1,5 +1,6 @@
 """From a model and devices, as people name them, to the roofline that bounds their speed."""
 
+from moecalc.api.engine_rules import check_count
 from moecalc.api.model import Model
 from moecalc.api.precision import RELEASED, precision_for
 from moecalc.calc.deploy.ranks import Sharded
@@ -17,11 +18,7 @@ def roofline(
 
     Raises InputError where plan and devices do not match, UndeterminedError where a device's bandwidth is not known.
     """
-    if plan.devices != fleet.count:
-        raise InputError(
-            f"`{plan.words}` makes {plan.devices} devices, and `--gpu` names {fleet.count}",
-            hint="`--tp` x `--pp` x `--dp` is the number of devices",
-        )
+    check_count(plan, fleet)
     precision = precision_for(model, quant or RELEASED)
     kv = model.kv_name(kv_dtype)
     formats = tuple(dict.fromkeys((*precision.formats, "bf16", kv)))

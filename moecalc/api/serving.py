@@ -24,6 +24,7 @@ from moecalc.api.engine_rules import (
 from moecalc.api.fit_setting import LLAMA_CPP
 from moecalc.api.model import Model
 from moecalc.api.precision import RELEASED, precision_for
+from moecalc.api.skews import fullest_rank, skew_of
 from moecalc.calc.deploy.budget import usable
 from moecalc.calc.deploy.fitted import capacity_of
 from moecalc.calc.deploy.fitting import MACHINE, Case, Room, Shards, deal_layers
@@ -40,6 +41,7 @@ from moecalc.specs.engines import Engine, find_engine
 from moecalc.specs.fleet import Fleet
 from moecalc.specs.formats import Precision, find_format
 from moecalc.specs.plan import Plan
+from moecalc.specs.routing import UNIFORM_SKEW, Skew
 from moecalc.specs.workload import check_length
 
 DEFAULT_ENGINE = "vllm"
@@ -59,13 +61,15 @@ def serve(
     kv_dtype: str | None = None,
     speculate: bool = False,
     full_windows: bool = False,
+    skew: str | Skew = UNIFORM_SKEW,
 ) -> Serving:
     """Serve a model on a fleet.
 
     `engine` None is llama.cpp for one of its mixtures, else vLLM; what else is None is the engine's own default
     (the context: the trained length). `plan` None is tensor parallelism over all devices, or whole layers each where
     the engine has no other split. `sequences` and `batched_tokens` are those of one copy of the engine. With
-    `full_windows` windowed layers keep every token (vLLM without its hybrid cache, llama.cpp's --swa-full). Raises
+    `full_windows` windowed layers keep every token (vLLM without its hybrid cache, llama.cpp's --swa-full). `skew` is
+    how tokens choose experts, and makes the buffers of the fullest expert-parallel rank larger. Raises
     InputError for a plan that matches neither model nor devices nor engine, UndeterminedError where a device's
     memory, the architecture or the engine's layout of its state is not known.
     """
@@ -88,6 +92,10 @@ def serve(
     shards = Shards(found.ledger, components, multiple)
     sharded = shards.sharded(plan or _dealt(chosen, fleet, shards, precision, scheduler, cache))
     own = sharded.plan
+    chosen_skew = skew_of(skew)
+    load = fullest_rank(found.ledger, chosen_skew, own.expert)
+    if load != 1:
+        sharded = msgspec.structs.replace(sharded, expert_load=load)
     stages = Room(tuple(map(capacity_of, fleet.devices)), 0).of_stages(own)
     budgets = rank_budgets(
         sharded,
@@ -135,8 +143,22 @@ def serve(
             *found.workload(context=scheduler.context).warnings,
             *refusals,
             *_warnings(found, chosen, quant),
+            *_skew_words(chosen_skew, load, own),
         ),
     )
+
+
+def _skew_words(skew: Skew, load: float, plan: Plan) -> Iterator[str]:
+    """What a skew changes here, where it was asked for."""
+    if skew.law == "uniform":
+        return
+    if plan.expert == 1:
+        yield f"{skew.words} routing: without expert parallelism (`--ep`) every rank gets as many tokens"
+    else:
+        yield (
+            f"{skew.words} routing: the fullest of {plan.expert:,} expert-parallel ranks gets {load:.3g} times the "
+            "mean load where experts stand in order, and its activations are counted so"
+        )
 
 
 def _dealt(

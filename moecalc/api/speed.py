@@ -7,13 +7,21 @@ from moecalc.api.fit_setting import LLAMA_CPP, Asked
 from moecalc.api.offloading import Host
 from moecalc.api.precision import RELEASED
 from moecalc.api.rooflines import roofline
+from moecalc.api.skews import routing_of
 from moecalc.calc.deploy.budget import Holding, fullest
 from moecalc.calc.deploy.fitted import Setting
 from moecalc.calc.deploy.fitting import Room
 from moecalc.calc.deploy.offload import Demand, Layers, Offload
+from moecalc.calc.routing.experts import pools_of
 from moecalc.calc.speed import measured as held_against
 from moecalc.calc.speed import speculation
-from moecalc.calc.speed.expectation import Expected, NoExpectation, expect_decode, expect_prefill
+from moecalc.calc.speed.expectation import (
+    Expected,
+    NoExpectation,
+    expect_decode,
+    expect_loaded,
+    expect_prefill,
+)
 from moecalc.calc.speed.hybrid import Hybrid, Placement, hybrid, published_spread, ram_bandwidth
 from moecalc.calc.speed.machine import fastest
 from moecalc.calc.speed.measured import Measured
@@ -25,6 +33,7 @@ from moecalc.errors import InputError
 from moecalc.specs.engines import find_engine
 from moecalc.specs.fleet import Fleet
 from moecalc.specs.plan import Plan
+from moecalc.specs.routing import UNIFORM_SKEW, Skew
 from moecalc.specs.workload import Workload
 
 
@@ -41,6 +50,7 @@ def speed(
     past: int = 0,
     engine: str | None = None,
     overlap: float = 1.0,
+    skew: str | Skew = UNIFORM_SKEW,
     utilization: Fraction | float | None = None,
     served: bool = False,
     measured: str | None = None,
@@ -51,19 +61,20 @@ def speed(
 
     `batch` sequences, over all devices, decode with `context` keys each; a prompt has `prompt` tokens (None: the
     context) behind `past` cached ones. `plan` None is the one that `fit` would choose. `overlap` is the share of a
-    token that counts as a new draw of experts: 1 uniform, 0 all tokens sharing theirs. `served` asks for what is
+    token that counts as a new draw of experts: 1 uniform, 0 all tokens sharing theirs; `skew` a law of the experts'
+    loads in its place (`zipf:1`, `dirichlet:0.5`, or a file of recorded routing). `served` asks for what is
     expected under continuous batching, where prompts disturb decoding. `measured` is a decode speed to hold against
     the ceiling; `drafted` tokens, accepted with the rate `acceptance`, are speculative decoding. Where the model does
     not fit and the fleet's host has RAM, part of it lies there; where it does not fit at all, the ceiling holds for
     devices with more memory, and `held` says what is missing. Raises InputError for values that cannot be,
     UndeterminedError where a bandwidth or the architecture is not known.
     """
-    routing = routing_of(overlap)
     speculation.check(drafted, acceptance)
     asked = Asked(
         model, context=context, sequences=batch, kv_dtype=kv_dtype, utilization=utilization, engine=engine
     )
     found = asked.model
+    routing = routing_of(overlap, skew, sorts=len(pools_of(found.ledger)))
     workload = found.workload(context=context, prompt=prompt, past=past, batch=batch)
     name = quant or RELEASED
     setting = asked.setting(name, fleet.devices)
@@ -107,6 +118,9 @@ def speed(
         prefill=whole,
         first=first,
         served=_expected(bound, workload, setting, prompt, served=True) if both else None,
+        loaded=_loaded(bound, workload, setting, prompt, held)
+        if part is None and batch > 1 and bound.is_bounded
+        else None,
         held=held,
         arithmetic=_arithmetic(bound, fleet),
         hybrid=part[1] if part else None,
@@ -115,18 +129,6 @@ def speed(
         plan_chosen=plan is None,
         warnings=(*found.warnings, *workload.warnings),
     )
-
-
-def routing_of(overlap: float) -> Routing:
-    """How tokens are taken to choose their experts. Raises InputError for a share outside [0, 1]."""
-    if isinstance(overlap, bool) or not 0 <= overlap <= 1:  # nan is refused too
-        raise InputError(
-            f"`overlap` is {overlap!r}",
-            hint="the share of a token that counts as a new draw of experts: 1 uniform, 0 all tokens on the same",
-        )
-    if overlap == 1:
-        return UNIFORM
-    return SHARED if overlap == 0 else Routing(overlap, f"overlap {overlap:g}")
 
 
 def offload_ceiling(
@@ -178,6 +180,18 @@ def _expected(
         engine=setting.engine.name,
         served=served,
         prompt=prompt,
+    )
+
+
+def _loaded(
+    bound: Roofline, workload: Workload, setting: Setting, prompt: int | None, held: Held
+) -> Expected | NoExpectation:
+    """Of requests of which the context is the middle of decoding, as for `served`; what does not fit waits."""
+    if held.max_sequences is None:
+        return NoExpectation("not even one sequence of that context fits")
+    half = -(-2 * workload.context // 3)
+    return expect_loaded(
+        bound, workload.batch, held.max_sequences, prompt or half, half, engine=setting.engine.name
     )
 
 

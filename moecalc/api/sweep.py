@@ -7,14 +7,15 @@ from typing import Any
 
 import msgspec
 
-from moecalc.api.engine_rules import shares_memory
+from moecalc.api.engine_rules import check_count, shares_memory
 from moecalc.api.fit_setting import Asked
 from moecalc.api.fleets import LOCAL, fleet_of
 from moecalc.api.precision import RELEASED
 from moecalc.api.rooflines import roofline
-from moecalc.api.speed import routing_of
+from moecalc.api.skews import routing_of
 from moecalc.calc.deploy.fitted import Setting
 from moecalc.calc.deploy.fitting import COUNTS, MACHINE, Room, Shards, best_holding
+from moecalc.calc.routing.experts import pools_of
 from moecalc.calc.speed.expectation import Expected, NoExpectation, expect_decode, expect_prefill
 from moecalc.calc.speed.roofline import Roofline
 from moecalc.calc.speed.slo import Slo, parse_slo
@@ -25,6 +26,7 @@ from moecalc.specs.fleet import Fleet, Group
 from moecalc.specs.formats import Precision
 from moecalc.specs.hardware import Accelerator
 from moecalc.specs.plan import Plan
+from moecalc.specs.routing import UNIFORM_SKEW, Skew
 from moecalc.specs.workload import check_length
 
 MOST_COUNT = 64
@@ -72,11 +74,8 @@ class Candidate(msgspec.Struct, frozen=True):
         Raises InputError where a named number of devices is not that of the plan.
         """
         if not self.open:
-            if plan is not None and plan.devices != self.fleet.count:
-                raise InputError(
-                    f"`{plan.words}` makes {plan.devices} devices, and `--gpu` names {self.fleet.count}",
-                    hint="`--tp` x `--pp` x `--dp` is the number of devices",
-                )
+            if plan is not None:
+                check_count(plan, self.fleet)
             yield self.fleet
             return
         device = self.fleet.groups[0].device
@@ -125,6 +124,7 @@ def sweep(
     prompt: int | None = None,
     engine: str | None = None,
     overlap: float = 1.0,
+    skew: str | Skew = UNIFORM_SKEW,
     utilization: Fraction | float | None = None,
     slo: Slo | str | None = None,
     served: bool = False,
@@ -135,7 +135,6 @@ def sweep(
     `ttft` needs devices with a published peak. Raises InputError for values that cannot be, and UndeterminedError
     where a figure that is needed is not known.
     """
-    routing = routing_of(overlap)
     limits = parse_slo(slo) if isinstance(slo, str) else slo
     served = served or limits is not None
     for batch in batches:
@@ -144,6 +143,7 @@ def sweep(
         model, context=context, sequences=1, kv_dtype=kv_dtype, utilization=utilization, engine=engine
     )
     found = asked.model
+    routing = routing_of(overlap, skew, sorts=len(pools_of(found.ledger)))
     workload = found.workload(context=context, prompt=prompt)
     name = quant or RELEASED
     notes: list[str] = []

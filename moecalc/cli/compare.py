@@ -24,6 +24,7 @@ def command(
     kv_dtype: cli.options.KvDtypeOption = None,
     utilization: cli.options.UtilizationOption = 1.0,
     equal_kv: cli.options.EqualKvOption = False,
+    skew: cli.options.SkewOption = "uniform",
     json: cli.options.JsonOption = False,
     markdown: cli.options.MarkdownOption = False,
 ) -> None:
@@ -41,6 +42,7 @@ def command(
         quant=quant,
         kv_dtype=kv_dtype,
         equal_kv=equal_kv,
+        skew=skew,
         utilization=utilization,
     )
     if json:

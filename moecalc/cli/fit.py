@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,12 +20,26 @@ from moecalc.cli.output import emit, warn
 from moecalc.cli.values import one_format, tokens
 from moecalc.errors import EXIT_CHECK_FAILED, InputError, UndeterminedError
 
+if TYPE_CHECKING:
+    from moecalc.api.expert_cache import ExpertCache
+    from moecalc.calc.deploy.fitted import Fit
+
 EXAMPLES = (
     "moecalc fit qwen3-30b-a3b --quant q4_k_m --context 32k --vram 12GiB --ram 32GiB",
     "moecalc fit deepseek-v3 --gpu 8xh200 --context 32k --sequences 16",
     'moecalc fit llama-3.1-70b --gpu "rtx-4090 + rtx-3090" --quant q4_k_m',
     "moecalc fit mixtral-8x22b --context 32k",
 )
+
+
+CacheHitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cache-hit",
+        help="What a cache of the hottest experts would hit where experts lie in RAM: under uniform, zipf:S, "
+        "dirichlet:A or recorded routing (a file).",
+    ),
+]
 
 
 def several(quant: str | None) -> list[str] | None:
@@ -60,6 +74,7 @@ def command(
     sp: deployment.SequenceParallelOption = False,
     utilization: deployment.MemoryShareOption = None,
     engine: deployment.EngineOption = None,
+    cache_hit: CacheHitOption = None,
     require: Annotated[bool, typer.Option("--require", help="Exit 1 where it does not fit.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Draw the budget of every rank.")] = False,
     json: cli.options.JsonOption = False,
@@ -86,6 +101,7 @@ def command(
             "`--kv-dtype`": kv_dtype,
             "`--sequences`": None if sequences == 1 else sequences,
             "`--explain`": explain or None,
+            "`--cache-hit`": cache_hit,
         }
         needing = [what for what, value in shaped.items() if value is not None]
         if needing:
@@ -98,6 +114,7 @@ def command(
         )
     if fleet is None:
         given = {"a plan": plan is not None, "`--require`": require, "`--explain`": explain, "`--ram`": ram}
+        given["`--cache-hit`"] = cache_hit is not None
         needing = [what for what, is_given in given.items() if is_given]
         if needing:
             raise InputError(f"{needing[0]} needs devices", hint="add `--gpu 8xh100`, or `--vram 24GiB`")
@@ -130,15 +147,29 @@ def command(
         utilization=utilization,
         engine=engine,
     )
-    from moecalc.render.fit import fit_markdown, fit_text
+    cache = None
+    if cache_hit is not None:
+        from moecalc.api.expert_cache import expert_cache
 
-    if json:
-        emit(report_json(fit_report(fitted)))
-    else:
-        emit(fit_markdown(fitted, explain) if markdown else fit_text(fitted, width(), explain))
+        cache = expert_cache(loaded, fitted, cache_hit)
+    _emit(fitted, cache, explain, json, markdown)
     if json or markdown:
         warn(fitted.warnings)
     return EXIT_CHECK_FAILED if require and not fitted.holds else 0
+
+
+def _emit(fitted: Fit, cache: ExpertCache | None, explain: bool, json: bool, markdown: bool) -> None:
+    from moecalc.render.fit import fit_markdown, fit_text
+    from moecalc.render.json import report_json
+    from moecalc.render.layout import paragraph, width
+
+    if json:
+        report = fit_report(fitted)
+        emit(report_json(report if cache is None else cache.added(report)))
+        return
+    emit(fit_markdown(fitted, explain) if markdown else fit_text(fitted, width(), explain))
+    if cache is not None:
+        emit("\n" + (cache.words if markdown else "\n".join(paragraph(cache.words, width(), "  "))))
 
 
 def _stated(found: StatedFit, require: bool, json: bool, markdown: bool) -> int:

@@ -120,6 +120,13 @@ KvDtypeOption = Annotated[
         autocompletion=complete_kv,
     ),
 ]
+SkewOption = Annotated[
+    str,
+    typer.Option(
+        "--skew",
+        help="How tokens choose experts: uniform, zipf:S, dirichlet:A, or a file of recorded counts or choices.",
+    ),
+]
 RuntimeOption = Annotated[
     str | None,
     typer.Option(

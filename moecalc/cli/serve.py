@@ -73,6 +73,7 @@ def command(
     kv_dtype: cli.options.KvDtypeOption = None,
     speculate: SpeculateOption = False,
     swa_full: FullWindowsOption = False,
+    skew: cli.options.SkewOption = "uniform",
     require: Annotated[bool, typer.Option("--require", help="Exit 1 where it does not fit.")] = False,
     json: cli.options.JsonOption = False,
     markdown: cli.options.MarkdownOption = False,
@@ -101,6 +102,7 @@ def command(
         kv_dtype=kv_dtype,
         speculate=speculate,
         full_windows=swa_full,
+        skew=skew,
     )
     report = serving_report(found)
     if json:

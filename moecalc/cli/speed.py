@@ -68,6 +68,14 @@ ServedOption = Annotated[
     typer.Option("--served", help="Expect continuous batching, where prompts disturb decoding."),
 ]
 
+CalibrationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--calibration",
+        help="A run file of `moecalc profile --calibrate`: its device, as measured there, in place of --gpu.",
+    ),
+]
+
 
 def command(
     model: cli.options.ModelArgument,
@@ -95,10 +103,12 @@ def command(
     engine: deployment.EngineOption = None,
     served: ServedOption = False,
     overlap: OverlapOption = 1.0,
+    skew: cli.options.SkewOption = "uniform",
     measured: MeasuredOption = None,
     speculate: SpeculateOption = None,
     accept: AcceptOption = None,
     slo: SloOption = None,
+    calibration: CalibrationOption = None,
     require: Annotated[
         bool, typer.Option("--require", help="Exit 1 where it does not fit, or nothing meets the limits.")
     ] = False,
@@ -130,6 +140,7 @@ def command(
                 "--ram": ram,
                 "--ram-bandwidth": ram_bandwidth,
                 "--past": None if past_tokens(past) == 0 else past,
+                "--calibration": calibration,
             }
         )
         found = sweep(
@@ -143,6 +154,7 @@ def command(
             prompt=tokens(prompt),
             engine=engine,
             overlap=overlap,
+            skew=skew,
             utilization=utilization,
             slo=slo,
             served=served,
@@ -153,6 +165,18 @@ def command(
         _emit(json, markdown, found, sweep_report, sweep_markdown, sweep_text)
         return EXIT_CHECK_FAILED if require and not found.meets else 0
     fleet = fleet_of(gpu, vram, bandwidth, ram, ram_bandwidth)
+    run = None
+    if calibration is not None:
+        if fleet is not None or ram is not None:
+            raise InputError(
+                "`--calibration` is of the one device that its run was on",
+                hint="leave `--gpu`, `--vram` and `--ram` out",
+            )
+        from moecalc.api.calibrating import calibrated, calibrated_fleet
+        from moecalc.specs.runs import read
+
+        run = read(calibration)
+        fleet = calibrated_fleet(run)
     if fleet is None:
         raise InputError(
             "no devices to be fast on", hint="add `--gpu 8xh100`, or `--vram 24GiB --bandwidth 1008GB/s`"
@@ -169,12 +193,15 @@ def command(
         past=past_tokens(past),
         engine=engine,
         overlap=overlap,
+        skew=skew,
         utilization=utilization,
         served=served,
         measured=measured,
         drafted=speculate,
         acceptance=accept,
     )
+    if run is not None:
+        one = calibrated(one, run)
     from moecalc.calc.speed.speed_lines import speed_report
     from moecalc.render.speed import speed_markdown, speed_text
 

@@ -30,6 +30,8 @@ class Pool(msgspec.Struct, frozen=True):
     null_experts: Number = 0
     groups: Number = 1
     selection: Selection = Selection.LEARNED
+    group_limit: Number | None = None
+    """Groups that one token's experts come from at most (DeepSeek's node limit); None: all of them."""
 
     @property
     def calls(self) -> Number:

@@ -27,134 +27,70 @@ batches, every 10th step, mean over seeds and layers.
 from __future__ import annotations
 
 import math
+import os
 import time
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from moecalc.errors import InputError
-from moecalc.profile.train_demo_model import Model, Setting, Task, Way, auxiliary_loss, bias_after
+from moecalc.specs.train_demo import SEEDS, WAYS, Demo, Run, Setting, Way
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-WAYS: tuple[Way, ...] = ("none", "auxiliary", "bias", "too-large")
-SEEDS = (0, 1, 2, 3, 4)
-
-DEAD_BELOW = 0.1
-"""Of an even share."""
-
-COLLAPSED_ABOVE = 0.5
-"""Of a layer's experts that are dead."""
+    from collections.abc import Callable, Iterator, Sequence
 
 INSTALL = "pip install 'moecalc[profile]'"
-
-
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One way from one seed. `loads` [layers][experts] are shares of the choices over an even share, at the end."""
-
-    way: Way
-    seed: int
-    task_loss: float
-    loads: tuple[tuple[float, ...], ...]
-    curve: tuple[float, ...]
-
-    @property
-    def dead(self) -> float:
-        """Dead experts, mean over layers."""
-        return sum(load < DEAD_BELOW for layer in self.loads for load in layer) / len(self.loads)
-
-    @property
-    def max_over_mean(self) -> float:
-        """The fullest expert over the mean, mean over layers."""
-        return math.fsum(map(max, self.loads)) / len(self.loads)
-
-    @property
-    def collapsed(self) -> bool:
-        """Whether more than half of the experts of some layer are dead."""
-        return any(
-            sum(load < DEAD_BELOW for load in layer) > COLLAPSED_ABOVE * len(layer) for layer in self.loads
-        )
-
-
-class Demo(msgspec.Struct, frozen=True, kw_only=True):
-    """All runs, in the order of `WAYS` and the seeds."""
-
-    setting: Setting
-    seeds: tuple[int, ...]
-    runs: tuple[Run, ...]
-    seconds: float
-    torch: str
-
-    def of(self, way: Way) -> tuple[Run, ...]:
-        """The runs of one way."""
-        return tuple(run for run in self.runs if run.way == way)
-
-    def curve(self, way: Way) -> tuple[float, ...]:
-        """The fullest expert over the mean along the training, mean over seeds."""
-        runs = self.of(way)
-        return tuple(
-            math.fsum(values) / len(runs) for values in zip(*(run.curve for run in runs), strict=True)
-        )
-
-    def spread(self, way: Way, measure: str) -> tuple[float, float, float]:
-        """Mean, lowest and highest over the seeds."""
-        values = [float(getattr(run, measure)) for run in self.of(way)]
-        return math.fsum(values) / len(values), min(values), max(values)
-
-    def to_dict(self) -> dict[str, Any]:
-        """All figures for JSON."""
-        return {
-            "setting": msgspec.to_builtins(self.setting),
-            "seeds": list(self.seeds),
-            "seconds": self.seconds,
-            "torch": self.torch,
-            "ways": {
-                way: {
-                    "collapsed_runs": sum(run.collapsed for run in self.of(way)),
-                    **{
-                        measure: dict(zip(("mean", "low", "high"), self.spread(way, measure), strict=True))
-                        for measure in ("dead", "max_over_mean", "task_loss")
-                    },
-                    "max_over_mean_curve": list(self.curve(way)),
-                    "loads": [[list(layer) for layer in run.loads] for run in self.of(way)],
-                }
-                for way in WAYS
-            },
-        }
 
 
 def train_demo(
     seeds: Sequence[int] = SEEDS,
     setting: Setting | None = None,
     progress: Callable[[int, int], None] | None = None,
+    workers: int | None = None,
 ) -> Demo:
-    """Train every way from every seed. Raises InputError where torch is not installed."""
+    """Train every way from every seed, in as many processes as there are cores unless `workers` says otherwise.
+
+    Raises InputError where torch is not installed.
+    """
     try:
         import torch
     except ImportError:
         raise InputError("`--train-demo` needs torch, which is not installed", hint=INSTALL) from None
     setting = setting or Setting()
     started = time.perf_counter()
-    threads = torch.get_num_threads()
-    # More threads take longer over matrices this small, and one gives the same sums everywhere on this machine.
-    torch.set_num_threads(1)
+    asked = [(way, seed, setting) for way in WAYS for seed in seeds]
     runs = []
-    try:
-        for way in WAYS:
-            for seed in seeds:
-                runs.append(train(way, seed, setting))
-                if progress is not None:
-                    progress(len(runs), len(WAYS) * len(seeds))
-    finally:
-        torch.set_num_threads(threads)
+    for run in _trained(asked, workers or min(len(asked), os.cpu_count() or 1)):
+        runs.append(run)
+        if progress is not None:
+            progress(len(runs), len(asked))
+    order = [(way, seed) for way, seed, _ in asked]
     return Demo(
         setting=setting,
         seeds=tuple(seeds),
-        runs=tuple(runs),
+        runs=tuple(sorted(runs, key=lambda run: order.index((run.way, run.seed)))),
         seconds=time.perf_counter() - started,
         torch=str(torch.__version__),
     )
+
+
+def _trained(asked: Sequence[tuple[Way, int, Setting]], workers: int) -> Iterator[Run]:
+    """The runs as they come to an end."""
+    import torch
+
+    if workers == 1:
+        threads = torch.get_num_threads()
+        # More threads take longer over matrices this small, and one adds up in the same order every time.
+        torch.set_num_threads(1)
+        try:
+            yield from (train(*one) for one in asked)
+        finally:
+            torch.set_num_threads(threads)
+        return
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        for done in as_completed([pool.submit(train, *one) for one in asked]):
+            yield done.result()
 
 
 def train(way: Way, seed: int, setting: Setting) -> Run:
@@ -162,8 +98,10 @@ def train(way: Way, seed: int, setting: Setting) -> Run:
     import torch
     from torch.nn.functional import mse_loss
 
+    from moecalc.profile.train_demo_model import Model, Task, auxiliary_loss, bias_after
+
     task, model = Task(setting, seed), Model(setting, seed)
-    optimizer = torch.optim.Adam(model.parameters, lr=setting.learning_rate)
+    optimizer = torch.optim.Adam(model.parameters, lr=setting.learning_rate, fused=True)
     coefficient = {
         "auxiliary": setting.auxiliary_coefficient,
         "too-large": setting.too_large_coefficient,

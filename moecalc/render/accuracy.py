@@ -1,8 +1,11 @@
 """The table of `moecalc accuracy`."""
 
 from moecalc.calc.speed.accuracy import Accuracy, CeilingCount, RegimeAccuracy
+from moecalc.calc.speed.profiled import REGIMES
 from moecalc.render.layout import bold, paragraph, table, width
 from moecalc.render.markdown import markdown_table
+
+RUNS = frozenset(REGIMES.values())
 
 HEADER = ["regime", "engines", "rows", "models", "devices", "median", "p90", "bias", "target", "alone"]
 
@@ -66,7 +69,11 @@ def _counts(count: CeilingCount) -> list[str]:
 
 
 def _beaten(found: Accuracy, columns: int) -> list[str]:
-    ids = [name for count in found.ceilings for name in count.beaten]
+    of_runs = [name for count in found.ceilings if count.regime in RUNS for name in count.beaten]
+    ids = [name for count in found.ceilings if count.regime not in RUNS for name in count.beaten]
+    if of_runs:
+        words = f"beaten by runs: {', '.join(of_runs)}: what they read lies in caches, or the device was not steady"
+        return [*_beaten(_published(found), columns), "", *paragraph(words, columns)]
     if not ids:
         return []
     words = f"beaten: {', '.join(ids)}: more requests at once than memory holds, so the batch was smaller"
@@ -74,5 +81,18 @@ def _beaten(found: Accuracy, columns: int) -> list[str]:
 
 
 def _sources(found: Accuracy, columns: int) -> list[str]:
-    keys = sorted({key for line in found.regimes for key in line.sources})
-    return ["", *paragraph(f"sources: {', '.join(keys)}; docs/measurements.md has them in full", columns)]
+    keys = sorted({key for line in found.regimes if line.regime not in RUNS for key in line.sources})
+    lines = ["", *paragraph(f"sources: {', '.join(keys)}; docs/measurements.md has them in full", columns)]
+    runs = sorted({key for line in found.regimes if line.regime in RUNS for key in line.sources})
+    if runs:
+        words = "each predicted by fits on runs of other models on its device"
+        lines += ["", *paragraph(f"runs: {', '.join(runs)}; {words}", columns)]
+    return lines
+
+
+def _published(found: Accuracy) -> Accuracy:
+    """The table without stored runs."""
+    return Accuracy(
+        regimes=tuple(line for line in found.regimes if line.regime not in RUNS),
+        ceilings=tuple(count for count in found.ceilings if count.regime not in RUNS),
+    )

@@ -187,11 +187,11 @@ def request_words(cost: Cost, request: RequestCost) -> list[str]:
 def remarks(cost: Cost) -> list[str]:
     """Warnings, what stands behind the numbers, whose prices they are, and what was assumed."""
     said = [f"warning: {warning}" for warning in cost.warnings]
-    routing = (
-        "tokens choose experts uniformly; same experts: all tokens of a step share theirs, "
-        if cost.is_sparse
-        else ""
+    uniform = cost.routing_words == "uniform"
+    chosen = (
+        "tokens choose experts uniformly" if uniform else f"{cost.routing_words} routing of tokens to experts"
     )
+    routing = f"{chosen}; same experts: all tokens of a step share theirs, " if cost.is_sparse else ""
     below = "below which nothing can be; " if cost.is_sparse else ""
     said.append(
         f"at the ceiling: bytes over bandwidth and FLOPs over dense peak, no communication or latency: a floor of the "

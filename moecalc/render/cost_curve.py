@@ -60,7 +60,7 @@ def cost_notes(comparison: ComparisonData) -> str:
     least = (
         "≥: without its cache, and every token of a batch on the same experts" if "at least" in signs else ""
     )
-    return "; ".join(filter(None, [legend, about, least, price, "uniform routing"]))
+    return "; ".join(filter(None, [legend, about, least, price, f"{comparison.routing_words} routing"]))
 
 
 def cell_text(cell: Cell) -> str:

@@ -148,6 +148,10 @@ def answer_rows(speed: Speed) -> list[list[str]]:
                     f"{duration(e.low_seconds)} to {duration(e.high_seconds)}",
                 ]
             )
+    if isinstance(speed.loaded, Expected):
+        e = speed.loaded
+        interval = f"{duration(e.low_seconds)} to {duration(e.high_seconds)}"
+        rows.append(["first token under load, expected", "", "", duration(e.seconds), interval])
     return rows
 
 
@@ -230,17 +234,30 @@ def remarks(speed: Speed) -> list[str]:
                 "prefill: multiplied where it lies, at the bandwidth of the RAM; sending it to the GPU once takes "
                 f"{duration(speed.hybrid.host_link_seconds)} more per chunk of the prompt"
             )
+    said += _sources(speed)
+    if speed.measured is not None:
+        said.append(measured_words(speed.measured, speed))
+    return said
+
+
+def _sources(speed: Speed) -> list[str]:
+    """Whence each expectation comes, or why there is none."""
     sources = [_source("decode", speed.decode.expected)]
     if speed.served is not None:
         sources.append(_source("served (continuous batching)", speed.served))
     if speed.prefill is not None:
         sources.append(_source("prefill", speed.prefill.expected))
+    if speed.loaded is not None:
+        wide = ""
+        if isinstance(speed.loaded, Expected):  # far wider than the others: never shown without
+            low, high = (
+                duration(seconds) for seconds in (speed.loaded.low_seconds, speed.loaded.high_seconds)
+            )
+            wide = f" ({low} to {high})"
+        sources.append(_source(f"first token under load{wide}", speed.loaded))
     if speed.hybrid is not None:  # the reason is one for both
         sources = sources[:1]
-    said += sources
-    if speed.measured is not None:
-        said.append(measured_words(speed.measured, speed))
-    return said
+    return sources
 
 
 def measured_words(found: Measured, speed: Speed) -> str:

@@ -79,6 +79,15 @@ class Reservation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Steps whose tokens keep blocks beside a window at once: two where the next is scheduled before one ends."""
 
 
+class Padding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Multiples to which kernels round up the sides of a rank's experts in one format, and where that was read."""
+
+    multiples: dict[str, int]
+    """Name of the dim -> multiple."""
+    source: str
+    note: str | None = None
+
+
 class Overheads(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a rank takes beside weights, state and activations. Assumed: read off published logs."""
 
@@ -94,6 +103,8 @@ class Overheads(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Captured CUDA graphs."""
     sampler_copies: Ratio | None = None
     """Copies of the float32 logits that sampling holds at its peak."""
+    padded_experts: dict[str, Padding] = {}
+    """Format of the experts -> how kernels pad them."""
 
     def communication_on(self, devices: int) -> Capacity | None:
         """What collectives and kernels allocate on each of so many devices that talk to each other."""

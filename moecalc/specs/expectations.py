@@ -54,7 +54,8 @@ ENGINES: dict[EngineClass, tuple[str, ...]] = {
 }
 """Engines whose measurements are fitted together: ggml's kernels; compiled kernels in CUDA graphs."""
 
-Phase = Literal["decode", "prefill"]
+Phase = Literal["decode", "prefill", "loaded"]
+"""`loaded`: the time to the first token of a request among others, as it waits for them."""
 
 EXPECTED_AS = {"prefill-b1-single": "prefill-b1", "prefill-b1-tp": "prefill-b1"}
 """Regimes of measurements that are one regime here."""
@@ -72,6 +73,9 @@ Term = Literal[
     "prompts",
     "sequences",
     "scheduling",
+    "queue",
+    "room",
+    "step",
 ]
 
 TERMS: dict[Term, str] = {
@@ -87,6 +91,9 @@ TERMS: dict[Term, str] = {
     "prompts": "served: seconds at those peaks of the prompts that one decode step has to make room for",
     "sequences": "served: sequences of one copy of attention, each a latency in seconds",
     "scheduling": "served: one per step, a latency in seconds",
+    "queue": "loaded: seconds at those peaks until the prompts ahead are read",
+    "room": "loaded: seconds until memory has room for a request, all others at their ceilings",
+    "step": "loaded: seconds of one decode step at its ceiling",
 }
 
 

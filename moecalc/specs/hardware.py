@@ -8,6 +8,7 @@ value that no source gives is absent: nothing here is guessed, and no peak count
 import datetime as dt
 import os
 import re
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
@@ -239,6 +240,10 @@ class Accelerator(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def is_linked(self) -> bool:
         """Whether a link of its own joins more of them than one machine's slots hold."""
         return self.interconnect is not None and not self.interconnect.name.startswith("PCIe")
+
+    def refuses_any(self, formats: Iterable[str]) -> bool:
+        """Whether a source says that no engine's code for one of these formats of weights runs here."""
+        return any(name.startswith(refused) for name in formats for refused in self.refuses)
 
     def peak(self, format: Format) -> Peak | None:  # noqa: A002 - the field's word
         """Return the dense peak of `format`, or None where no source gives one."""

@@ -16,7 +16,6 @@ import yaml
 from moecalc.calc.speed.accuracy import judged
 from moecalc.calc.speed.traffic import SHARED
 from moecalc.specs.expectations import (
-    EXPECTED_AS,
     FOLDER,
     LEAST_DEVICES,
     LEAST_ROWS,
@@ -35,6 +34,7 @@ from tests.accuracy.rows import (
     MODEL_GROUP,
     NO_CONTEXT,
     is_decode,
+    is_loaded,
     is_prefill,
     roofline,
     row,
@@ -48,15 +48,13 @@ GROUPS = {m.id: (MODEL_GROUP[m.model], DEVICE_GROUP[m.device]) for m in measurem
 
 def table(cell: Cell, regime: str | None = None) -> Table:
     """The rows of a cell, or those of one of its regimes."""
-    times = is_decode if cell.phase == "decode" else is_prefill
+    times = {"decode": is_decode, "prefill": is_prefill, "loaded": is_loaded}[cell.phase]
     rows = [
         row(measured)
         for measured in measurements()
-        if measured.regime in cell.regimes
-        and measured.metric in cell.metrics
-        and regime in {None, EXPECTED_AS.get(measured.regime, measured.regime)}
-        and times(measured)
+        if measured.regime in cell.regimes and measured.metric in cell.metrics and times(measured)
     ]
+    rows = [found for found in rows if regime in {None, found.regime}]
     return Table(cell, tuple(r for r in rows if cell.engine_class in {"any", r.engine_class}))
 
 

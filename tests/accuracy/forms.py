@@ -52,6 +52,7 @@ def _ggml(latency: Term) -> Form:
 
 DECODED = ("decode-per-user", "decode", "tpot")
 PREFILLED = ("prefill", "ttft")
+LOADED = ("ttft",)
 
 CELLS = (
     Cell(
@@ -109,5 +110,12 @@ CELLS = (
         ("prefill-b1-single", "prefill-b1-tp", "prefill-static-batch"),
         PREFILLED,
         (form("compute", "streams", "weights", "operations", "exchanges"),),
+    ),
+    Cell(
+        "loaded",
+        "serving",
+        ("served",),
+        LOADED,
+        (form("compute", "queue", "room", "step", "operations", "exchanges", "scheduling"),),
     ),
 )

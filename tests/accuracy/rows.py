@@ -7,7 +7,7 @@ import moecalc
 from moecalc.api.precision import precision_for
 from moecalc.calc import memory
 from moecalc.calc.deploy.ranks import Sharded
-from moecalc.calc.speed.expectation import decode_terms, prefill_terms
+from moecalc.calc.speed.expectation import LOADED, decode_terms, loaded_terms, prefill_terms
 from moecalc.calc.speed.machine import machine
 from moecalc.calc.speed.roofline import Roofline
 from moecalc.calc.speed.traffic import Routing
@@ -89,6 +89,12 @@ def is_prefill(measured: Measurement) -> bool:
     return measured.prefill_seconds is not None and None not in (measured.prompt, measured.batch)
 
 
+def is_loaded(measured: Measurement) -> bool:
+    """Whether it times first tokens of requests among others, of known lengths."""
+    known = None not in (measured.batch, measured.prompt, measured.output)
+    return measured.regime == "served" and measured.metric == "ttft" and known
+
+
 @cache
 def row(measured: Measurement) -> Row:
     """The measurement as the fit sees it. `served` decoding runs at the batch that memory holds."""
@@ -101,13 +107,17 @@ def row(measured: Measurement) -> Row:
             overlap: decode_terms(bound, batch, tokens, Routing(overlap), lengths) for overlap in OVERLAPS
         }
         seconds = measured.step_seconds
+    elif is_loaded(measured):
+        batch, tokens = measured.batch, measured.prompt
+        at = loaded_terms(bound, batch, resident(measured), tokens, measured.output)
+        terms, seconds = dict.fromkeys(OVERLAPS, at), measured.value / 1000
     else:
         batch, tokens = measured.batch, measured.prompt
         at = prefill_terms(bound, tokens, batch, measured.past, Routing())
         terms, seconds = dict.fromkeys(OVERLAPS, at), measured.prefill_seconds
     return Row(
         id=measured.id,
-        regime=EXPECTED_AS.get(measured.regime, measured.regime),
+        regime=LOADED if is_loaded(measured) else EXPECTED_AS.get(measured.regime, measured.regime),
         source=measured.source,
         model=MODEL_GROUP[measured.model],
         device=DEVICE_GROUP[measured.device],

@@ -24,9 +24,12 @@ STARTS = {
     "prompts": 1.5,
     "sequences": 2e-5,
     "scheduling": 1e-3,
+    "queue": 1.6,
+    "room": 1.5,
+    "step": 1.5,
 }
 
-AT_LEAST_ONE = {"decode": {"weights", "state"}, "prefill": {"compute"}}
+AT_LEAST_ONE = {"decode": {"weights", "state"}, "prefill": {"compute"}, "loaded": {"compute"}}
 
 PULL = 2e-4
 LEAST_RESIDUAL = 0.01

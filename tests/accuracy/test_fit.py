@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from moecalc.calc.speed.accuracy import judged
+from moecalc.calc.speed.expectation import LOADED
 from moecalc.specs.expectations import FOLDER, Coefficient, fit, fits, left_out
 from moecalc.specs.measurements import folds, measurements
 from tests.accuracy import folding
@@ -67,6 +68,14 @@ def test_the_whole_procedure_gives_what_is_stored(prefill):
     assert len(prefill.rows) == len(ids)
     for row, predicted in zip(prefill.rows, by_device, strict=True):
         assert predicted == pytest.approx(ids[row.id].without_device, rel=1e-3)
+
+
+def test_what_is_stored_of_loaded_first_tokens_is_what_the_rule_gives():
+    data = table(BY_NAME["loaded", "serving"])
+    stored = {row.id: row for row in left_out() if row.regime == LOADED and row.fitted_on == "phase"}
+    assert len(data.rows) == len(stored) > 200
+    for row, predicted in zip(data.rows, data.left_out(data.models), strict=True):
+        assert predicted == pytest.approx(stored[row.id].without_model, rel=1e-3)
 
 
 def test_stored_errors_are_those_of_stored_predictions():

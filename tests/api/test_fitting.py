@@ -19,7 +19,7 @@ from moecalc.calc.deploy.fitting import Search, Shards
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.render.json import report_json
 from moecalc.specs.fleet import Fleet
-from moecalc.specs.hardware import accelerator
+from moecalc.specs.hardware import accelerator, accelerators
 from moecalc.specs.plan import Plan
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "moecalc/render/report.schema.json").read_text())
@@ -231,6 +231,23 @@ def test_offers_name_no_device_without_code_for_the_quantization() -> None:
         devices = {offer.device for offer in offers("mixtral-8x7b", quant=quant).offers}
         assert not devices & {"v100-sxm-16gb", "v100-sxm-32gb"}, quant
         assert "h100-sxm" in devices
+
+
+def test_offers_say_what_is_left_out_and_on_how_many_devices() -> None:
+    found = offers("mixtral-8x7b", quant=["fp8", "bf16"])
+    # vLLM: fp8 needs compute capability 7.5, a T4's; gfx90a has none (vllm-project/vllm#29901, #44369)
+    fp8 = {offer.device for offer in found.of("fp8")}
+    bf16 = {offer.device for offer in found.of("bf16")}
+    refused = {"v100-sxm-32gb", "p40", "mi210", "mi250", "mi250x", "m2-ultra", "tpu-v5e"}
+    assert not fp8 & refused
+    assert refused <= bf16
+    assert {"t4", "mi300x", "tpu-v6e"} <= fp8
+    without = sum("fp8" in device.refuses for device in accelerators())
+    (warning,) = found.warnings
+    assert warning.startswith(
+        f"left out where a source says that no engine runs it: fp8 on {without} devices (`ref"
+    )
+    assert offers("mixtral-8x7b", quant="bf16").warnings == ()
 
 
 def test_offers_step_as_each_device_makes_the_engine_step() -> None:

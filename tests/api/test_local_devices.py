@@ -167,3 +167,10 @@ def test_options_that_make_no_sense_together(options, message):
         fleet_of(**options)
     assert message in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("typed", ["local + h100", "h100+LOCAL", "local + local", "2xrtx-4090 + local"])
+def test_local_is_all_of_the_machine_and_joins_nothing(typed):
+    with pytest.raises(InputError, match="joins `local`, which is all of this machine") as caught:
+        fleet_of(typed)
+    assert caught.value.hint == "name every device instead: `--gpu 'rtx-4090 + h100'`"

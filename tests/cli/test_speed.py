@@ -20,6 +20,7 @@ LINES = [
     "speed.prefill.expected_tokens_per_second",
     "speed.ttft_seconds",
     "speed.expected_ttft_seconds",
+    "speed.loaded_ttft_seconds",
     "experts.touched_share",
 ]
 COMMANDS = {

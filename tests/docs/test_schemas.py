@@ -35,6 +35,8 @@ def test_catalogue_files_satisfy_their_schema():
         "compare gpt-4 13B",
         "flops longcat-flash",
         "flops mistral-7b",
+        "routing deepseek-v3 --batch 1..8 --ep 8 --gpu h100 --capacity-factor 1.25",
+        "routing mixtral-8x7b --batch 4 --skew zipf:1",
         "claim 'GPT-4 on 8x h100, 30 tok/s per user'",
         "claim --catalogue",
     ],

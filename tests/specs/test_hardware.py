@@ -28,6 +28,7 @@ from moecalc.specs.hardware import (
     accelerators,
     citation,
 )
+from moecalc.specs.recipes import recipe_names
 
 DEVICES = {device.name: device for device in accelerators()}
 FILES = {path.stem: path for path in hardware._DATA.glob("*/*.yaml")}
@@ -287,6 +288,98 @@ def test_usable_memory_is_allocatable_then_driver_then_marketing():
     all_three = usable(marketing=box, driver=driver, allocatable=allocatable)
     assert all_three[:2] == (int(Fraction("79.14") * 2**30), "measured")
     assert all_three.note == "allocatable: 79.14 GiB (sources range from 79.14 GiB to 79.19 GiB)"
+
+
+MEASURED = [
+    "rtx-3060-12gb",
+    "rtx-3070",
+    "rtx-3080-ti",
+    "rtx-3090-ti",
+    "rtx-4060-ti-16gb",
+    "rtx-4070-ti",
+    "rtx-4080",
+    "rtx-5070-ti",
+    "rtx-5080",
+    "rtx-2080-ti",
+    "rtx-a5000",
+    "rtx-4000-ada",
+    "rtx-5000-ada",
+    "a10g",
+    "a40",
+    "h100-pcie",
+    "gb10",
+    "mi210",
+    "mi250",
+    "mi250x",
+    "rx-7900-xtx",
+    "rx-9070-xt",
+    "strix-halo",
+    "m1-max",
+    "m2-ultra",
+    "m4-max",
+    "m4-pro",
+    "m5-pro",
+    "arc-b580",
+    "max-1550",
+    "tpu-v4",
+    "tpu-v5e",
+    "tpu-v6e",
+]
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_what_people_buy_has_the_memory_that_a_log_shows(name):
+    usable = accelerator(name).usable_bytes()
+    assert usable is not None
+    assert usable.basis == "measured"
+    marketing = accelerator(name).memory.marketing
+    assert marketing is not None
+    assert usable.bytes != marketing.bytes
+
+
+def test_what_nvidia_smi_prints_is_read_to_the_mebibyte():
+    """Tables in notebooks of XiongjieDai/GPU-Benchmarks-on-LLM-Inference: `1MiB / 16376MiB` on an RTX 4080."""
+    shown = {
+        "rtx-4080": 16_376,
+        "rtx-4000-ada": 20_475,
+        "rtx-5000-ada": 32_760,
+        "h100-pcie": 81_559,
+        "rtx-3070": 8_192,
+    }
+    for name, mebibytes in shown.items():
+        driver = accelerator(name).memory.driver
+        assert driver is not None
+        assert driver.bytes == mebibytes * 2**20, name
+
+
+def test_half_a_module_is_half_of_everything():
+    """MI250(X) and Max 1550 are two devices to a runtime: no figure of a file may be the module's."""
+    module = {"mi250": (128, 3280, 500), "mi250x": (128, 3276, 500), "max-1550": (128, 3280, 600)}
+    for name, (gigabytes, rate, watts) in module.items():
+        device = accelerator(name)
+        assert device.memory.marketing is not None
+        assert device.memory.marketing.bytes * 2 == gigabytes * 10**9
+        assert device.bandwidth is not None
+        assert device.bandwidth.bytes_per_second * 2 == rate * 10**9
+        assert device.tdp is not None
+        assert device.tdp.watts * 2 == watts
+        halved = [
+            value
+            for _, value in values_in(device)
+            if isinstance(value, Quantity) and "half of" in (value.note or "")
+        ]
+        assert len(halved) >= 4
+        for price in device.prices:
+            assert "half of" in (price.note or "")
+
+
+@all_devices
+def test_what_a_device_refuses_says_where_that_stands(device):
+    for refused, source in device.refuses.items():
+        assert any(name.startswith(refused) for name in recipe_names()), refused
+        assert re.match(r"github:[\w.-]+/[\w.-]+(#\d+$|@[0-9a-f]{12} )", source), source
+        assert device.refuses_any([refused])
+        assert not device.refuses_any(["bf16", "q4_k"])
 
 
 def test_the_h100_says_its_range():

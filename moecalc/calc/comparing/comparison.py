@@ -43,6 +43,8 @@ class ComparisonData(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     equal_kv: bool
     utilization: Fraction
+    routing_words: str = "uniform"
+    """How tokens are taken to choose their experts."""
 
     def to_report(self) -> Report:
         """The comparison as a report, with the cost curve beside the lines."""
@@ -71,7 +73,7 @@ class ComparisonData(msgspec.Struct, frozen=True, kw_only=True):
         assumed: dict[str, Any] = {
             "context": self.workload.context,
             "convention": self.workload.convention,
-            "routing": "uniform",
+            "routing": self.routing_words,
             "utilization": float(self.utilization),
             "sharding": "ideal: bytes and FLOPs split evenly, communication free",
         }

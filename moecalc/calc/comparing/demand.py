@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from moecalc.calc import flops, memory
-from moecalc.calc.speed.reads import Reads, Routing, reads_of
+from moecalc.calc.speed.reads import UNIFORM, Reads, Routing, reads_of
 from moecalc.ir.numeric import Number
 from moecalc.ir.roles import Component
 from moecalc.ir.rows import Ledger, Pool, Weight
@@ -23,7 +23,7 @@ class Demand(Protocol):
         """Bytes that must sit in memory."""
 
     def weight_bytes_read(self, tokens: int) -> Number:
-        """Expected bytes of weights one step reads for `tokens` tokens, each choosing experts uniformly."""
+        """Expected bytes of weights one step reads for `tokens` tokens."""
 
     def experts_touched(self, tokens: int) -> Fraction | None:
         """Expected share of the routed experts that `tokens` tokens touch; None for a dense model."""
@@ -38,15 +38,17 @@ class Demand(Protocol):
         """FLOPs of one decoded token with `context` keys."""
 
 
-class _Exact(Routing, frozen=True):
-    """Uniform routing in fractions: a comparison adds and divides without rounding, and rounds once at the end."""
+class Exact(Routing, frozen=True):
+    """A routing in fractions: a comparison adds and divides without rounding, and rounds once at the end."""
+
+    under: Routing = UNIFORM
 
     def touched(self, pool: Pool, tokens: Number) -> Fraction:
         """Expected share of a pool's experts that `tokens` tokens touch."""
-        return Fraction(pool.distinct_share(tokens))
+        return Fraction(self.under.touched(pool, tokens))
 
 
-EXACT = _Exact()
+EXACT = Exact()
 
 
 class LedgerDemand(msgspec.Struct, frozen=True, dict=True):
@@ -55,6 +57,7 @@ class LedgerDemand(msgspec.Struct, frozen=True, dict=True):
     ledger: Ledger
     precision: Precision
     kv_dtype: str
+    routing: Routing = EXACT
 
     @cached_property
     def weight_bytes(self) -> Number:
@@ -63,11 +66,11 @@ class LedgerDemand(msgspec.Struct, frozen=True, dict=True):
 
     def weight_bytes_read(self, tokens: int) -> Number:
         """Matrices once per application, routed ones by expected distinct experts, look-ups by their rows."""
-        return self.reads.weight_bytes(tokens, tokens, EXACT)
+        return self.reads.weight_bytes(tokens, tokens, self.routing)
 
     def experts_touched(self, tokens: int) -> Fraction | None:
         """Expected distinct share, weighted by the bytes of each pool."""
-        share: Fraction | None = self.reads.touched_share(tokens, EXACT)
+        share: Fraction | None = self.reads.touched_share(tokens, self.routing)
         return share
 
     def state_bytes(self, context: int) -> Number:
@@ -104,6 +107,7 @@ class StatedDemand(msgspec.Struct, frozen=True):
     active: int
     dtype: str = "bf16"
     pool: Pool | None = None
+    routing: Routing = EXACT
 
     @property
     def routed(self) -> Fraction:
@@ -123,12 +127,12 @@ class StatedDemand(msgspec.Struct, frozen=True):
         """With a pool by expected distinct experts; without one the least that can be: all tokens share theirs."""
         read: Number = self.active
         if self.pool is not None:
-            read = (self.total - self.routed) + self.routed * EXACT.touched(self.pool, tokens)
+            read = (self.total - self.routed) + self.routed * self.routing.touched(self.pool, tokens)
         return find_format(self.dtype).bytes_for(read)
 
     def experts_touched(self, tokens: int) -> Fraction | None:
         """Known only with a pool."""
-        return EXACT.touched(self.pool, tokens) if self.pool else None
+        return Fraction(self.routing.touched(self.pool, tokens)) if self.pool else None
 
     def state_bytes(self, context: int) -> None:  # noqa: ARG002 - the protocol's signature
         """Two numbers say nothing about attention."""

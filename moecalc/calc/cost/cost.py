@@ -87,6 +87,8 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     request: RequestCost | None
     buying: Buying | None
     defaults: dict[str, str | int]
+    routing_words: str = "uniform"
+    """How tokens are taken to choose their experts."""
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

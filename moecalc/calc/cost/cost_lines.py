@@ -58,7 +58,9 @@ def at_ceiling(cost: Cost) -> str:
     """What the number rests on: of a mixture of experts, on how tokens are routed."""
     if not cost.is_sparse:
         return FLOOR
-    return "at the ceiling of speed where tokens choose experts uniformly"
+    if cost.routing_words == "uniform":
+        return "at the ceiling of speed where tokens choose experts uniformly"
+    return f"at the ceiling of speed under {cost.routing_words} routing"
 
 
 def _lines(cost: Cost) -> Iterator[Line]:

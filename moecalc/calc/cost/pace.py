@@ -5,7 +5,7 @@ import msgspec
 from moecalc.calc.cost.figure import Figure
 from moecalc.calc.speed.expectation import Expected, NoExpectation, expect_decode, expect_prefill
 from moecalc.calc.speed.roofline import Roofline, StepTime
-from moecalc.calc.speed.traffic import SHARED
+from moecalc.calc.speed.traffic import SHARED, UNIFORM, Routing
 
 MILLION = 1_000_000
 
@@ -16,7 +16,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     seconds: Figure[float]
     tokens: int
     step: StepTime
-    """At the ceiling, tokens choosing their experts uniformly."""
+    """At the ceiling, under the routing assumption."""
     expectation: Expected | NoExpectation
     served: Expected | NoExpectation | None = None
     """Of decode under continuous batching, as many prompt tokens read in between as are decoded."""
@@ -46,9 +46,11 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
         return self.seconds.map(lambda value: value / self.tokens * MILLION)
 
 
-def decode_pace(roofline: Roofline, batch: int, context: int, engine: str) -> Pace:
+def decode_pace(
+    roofline: Roofline, batch: int, context: int, engine: str, routing: Routing = UNIFORM
+) -> Pace:
     """A decode step: one token for each of `batch` sequences with `context` keys."""
-    step = roofline.decode(batch, context)
+    step = roofline.decode(batch, context, routing)
     least = roofline.decode(batch, context, SHARED)
     expectation = expect_decode(roofline, batch, context, engine=engine)
     served = expect_decode(roofline, batch, context, engine=engine, served=True)
@@ -61,9 +63,11 @@ def decode_pace(roofline: Roofline, batch: int, context: int, engine: str) -> Pa
     )
 
 
-def prefill_pace(roofline: Roofline, prompt: int, batch: int, past: int, engine: str) -> Pace:
+def prefill_pace(
+    roofline: Roofline, prompt: int, batch: int, past: int, engine: str, routing: Routing = UNIFORM
+) -> Pace:
     """Prompts for `batch` sequences: at the ceiling all in one step, as expected one after another on each copy."""
-    step = roofline.prefill(prompt, batch, past)
+    step = roofline.prefill(prompt, batch, past, routing)
     least = roofline.prefill(prompt, batch, past, SHARED)
     copies = min(roofline.plan.replicas, batch)
     expectation = expect_prefill(roofline, prompt, copies, past, engine=engine)

@@ -14,7 +14,7 @@ from moecalc.calc.cost.figure import Figure, added, joined
 from moecalc.calc.cost.pace import decode_pace, prefill_pace
 from moecalc.calc.speed.expectation import Expected, NoExpectation, expect_decode
 from moecalc.calc.speed.roofline import Roofline
-from moecalc.calc.speed.traffic import SHARED
+from moecalc.calc.speed.traffic import SHARED, UNIFORM, Routing
 from moecalc.specs.request import Request
 
 SERVED = "the request served"
@@ -64,11 +64,13 @@ class RequestTime(msgspec.Struct, frozen=True, kw_only=True):
         return joined(split, added(self.new, self.cached), self.output)
 
 
-def request_time(roofline: Roofline, request: Request, batch: int, engine: str) -> RequestTime:
+def request_time(
+    roofline: Roofline, request: Request, batch: int, engine: str, routing: Routing = UNIFORM
+) -> RequestTime:
     """What a request takes where `batch` of them are prefilled together and then decoded together."""
-    alone = prefill_pace(roofline, request.new_tokens, batch, 0, engine)
-    behind = prefill_pace(roofline, request.new_tokens, batch, request.cached_tokens, engine)
-    decode = decode_pace(roofline, batch, request.context, engine)
+    alone = prefill_pace(roofline, request.new_tokens, batch, 0, engine, routing)
+    behind = prefill_pace(roofline, request.new_tokens, batch, request.cached_tokens, engine, routing)
+    decode = decode_pace(roofline, batch, request.context, engine, routing)
     output = decode.seconds.map(lambda seconds: seconds * request.output / batch)
     cached = _attributed(alone.seconds, behind.seconds)
     stages = roofline.plan.pipeline

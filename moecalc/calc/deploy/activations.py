@@ -40,12 +40,18 @@ class Activations(msgspec.Struct, frozen=True):
 
 
 def activation_peak(
-    rank: Ledger, plan: Plan, tokens: Number, sampled: Number, element_bytes: int = 2
+    rank: Ledger,
+    plan: Plan,
+    tokens: Number,
+    sampled: Number,
+    element_bytes: int = 2,
+    *,
+    expert_load: float = 1.0,
 ) -> Activations:
     """The peak on a rank (see `sharding.rank_ledger`) for a chunk of `tokens`, `sampled` positions of which get logits.
 
     `tokens` are those of one copy of attention. Under expert parallelism a rank is taken to get its even share of
-    all copies' expert calls: what a balanced router gives.
+    all copies' expert calls, what a balanced router gives, times `expert_load`.
     """
     hidden = _hidden(rank)
     shared_stream = plan.tensor if plan.sequence_parallel else 1
@@ -53,7 +59,9 @@ def activation_peak(
     widths: dict[tuple[str, tuple[int, ...]], Number] = defaultdict(int)
     for weight in rank.weights:
         if _is_matrix(weight) and weight.role.group in _GROUPS:
-            widths[weight.role.group, weight.indices] += _calls(weight, plan) * weight.shape[-2].size
+            widths[weight.role.group, weight.indices] += (
+                _calls(weight, plan, expert_load) * weight.shape[-2].size
+            )
     widest, width = max(
         ((group, width) for (group, _), width in widths.items()), key=lambda entry: entry[1], default=("", 0)
     )
@@ -70,12 +78,13 @@ def _is_matrix(weight: Weight) -> bool:
     return in_language and weight.access is Access.MATMUL and len(weight.shape) > 1
 
 
-def _calls(weight: Weight, plan: Plan) -> Number:
+def _calls(weight: Weight, plan: Plan, expert_load: float) -> Number:
     """How often a token's row passes through a matrix of this rank."""
     if weight.pool is None:
         return 1
     copies = plan.data if plan.expert > 1 else 1
-    return weight.pool.calls * copies / plan.expert
+    even = weight.pool.calls * copies / plan.expert
+    return even if expert_load == 1 or plan.expert == 1 else even * expert_load
 
 
 def _hidden(rank: Ledger) -> Number:

@@ -33,6 +33,9 @@ class Rules(Protocol):
     def activation_bytes(self, sharded: Sharded, stage: int) -> Number:
         """The activation peak of the fullest step that the engine's scheduler allows."""
 
+    def padding_bytes(self, sharded: Sharded, stage: int, precision: Precision) -> int:
+        """What the engine's kernels add to the weights of a stage's fullest rank."""
+
 
 class Rank(msgspec.Struct, frozen=True, kw_only=True):
     """What the fullest rank of one stage holds, in bytes, and what its device can give."""
@@ -89,6 +92,12 @@ class Holding(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         """Weight bytes of each stage's fullest rank."""
         return tuple(sum(size for _, size in groups) for groups in self.weights)
 
+    @cached_property
+    def padding_bytes(self) -> tuple[int, ...]:
+        """What a named engine's kernels add to the weights of each stage's fullest rank."""
+        rules, stages = self.rules, range(len(self.sharded.stage_layers))
+        return tuple(rules.padding_bytes(self.sharded, s, self.precision) if rules else 0 for s in stages)
+
     def state_bytes(self, stage: int, context: int, sequences: int) -> Number:
         """State of a stage's fullest rank for that many sequences over all devices."""
         own = self.plan.sequences(sequences)
@@ -116,7 +125,7 @@ class Holding(msgspec.Struct, frozen=True, dict=True, kw_only=True):
                 weight_bytes=self.weight_bytes[stage],
                 state_bytes=self.state_bytes(stage, context, sequences),
                 activation_bytes=self.activation_bytes(stage, context, sequences),
-                overhead_bytes=overhead_bytes,
+                overhead_bytes=overhead_bytes + self.padding_bytes[stage],
                 capacity_bytes=capacity,
                 by_group=self.weights[stage],
             )

@@ -28,6 +28,8 @@ class Sharded(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     ledger: Ledger
     plan: Plan
     components: tuple[Component, ...] = LOADED
+    expert_load: float = 1.0
+    """Choices that fall on the fullest expert-parallel rank over those of the mean: 1 where the router is balanced."""
     split_before: Shares | None = None
     """The same ledger, components and sizes within a stage, where another pipeline has split them already."""
 
@@ -107,7 +109,9 @@ class Sharded(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         """The activation peak of a stage's rank for a chunk of that many tokens of a copy of attention."""
         key = stage, tokens, sampled
         if key not in self._peaks:
-            self._peaks[key] = activation_peak(self.stages[stage], self.plan, tokens, sampled)
+            self._peaks[key] = activation_peak(
+                self.stages[stage], self.plan, tokens, sampled, expert_load=self.expert_load
+            )
         return self._peaks[key]
 
     @cached_property

@@ -6,12 +6,14 @@ the load per copy is highest, then copies are packed from the heaviest on to the
 the hierarchical policy first packs whole expert groups on to nodes and copies within them. The load of an expert is
 taken to be shared evenly by its copies.
 
-Beyond EPLB, pairs of slots are exchanged between the fullest rank and others as long as that lowers its load.
+Beyond EPLB, pairs of slots are exchanged between the fullest rank and others as long as that lowers its load; where it
+stays above what is possible, a copy of one expert is given to another, and all is packed anew.
 """
 
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 from collections.abc import Sequence
 from fractions import Fraction
@@ -22,6 +24,13 @@ from moecalc.errors import InputError
 
 MAX_EXCHANGES = 512
 """Of slots in one layer; each lowers the fullest rank's load, and most layers need fewer than one per rank."""
+
+HOTTEST, MAX_REPACKED, REPACKING_WORK = 16, 64, 100_000
+"""Experts that may be given another's copy; times that a layer is packed anew to see whether that helps, at most, and
+fewer where slots x ranks are many."""
+
+NEAR = Fraction(101, 100)
+"""Times what is possible: from there on copies stay where they are."""
 
 
 class LayerPlacement(msgspec.Struct, frozen=True):
@@ -49,6 +58,10 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
         fullest = sum((max(layer.loads) for layer in self.layers), Fraction(0))
         means = sum((sum(layer.loads, Fraction(0)) for layer in self.layers), Fraction(0)) / self.ranks
         return fullest / means
+
+    def under(self, counts: Sequence[Sequence[int]]) -> Placement:
+        """The same slots under other loads."""
+        return _placement(counts, self.ranks, [layer.slots for layer in self.layers])
 
     def exported(self) -> dict[str, list[list[int]]]:
         """`physical_to_logical_map` [layers][slots] alone: what SGLang's `--init-expert-location` reads."""
@@ -83,7 +96,18 @@ def placed(
             slots.append([*range(len(row)), *(at % len(row) for at in range(redundant))])
             continue
         layer = _layer(row, ranks, redundant, groups, nodes)
-        slots.append(_exchanged(row, layer, ranks, nodes) if exchange else layer)
+        if exchange:
+            layer = _exchanged(row, layer, ranks, nodes)
+            if redundant and nodes == 1:
+                layer = _recopied(row, layer, ranks)
+            if not redundant and nodes == 1:
+                # Packing is greedy: the order as it is may be the better start.
+                layer = min(
+                    layer,
+                    _exchanged(row, range(len(row)), ranks, nodes),
+                    key=lambda slots: _fullest(row, slots, ranks),
+                )
+        slots.append(layer)
     return _placement(counts, ranks, slots)
 
 
@@ -179,6 +203,39 @@ def _exchanged(row: Sequence[int], slots: Sequence[int], ranks: int, nodes: int)
         loads[other] += moved
         held[full][mine], held[other][theirs] = held[other][theirs], held[full][mine]
     return [expert for of_rank in held for expert in of_rank]
+
+
+def _recopied(row: Sequence[int], slots: list[int], ranks: int) -> list[int]:
+    """The slots after copies changed hands, each time that lowers the fullest rank's load; of one node."""
+    redundant = len(slots) - len(row)
+    least = floor(row, ranks, redundant)
+    extras, best, lowest = _copied(row, redundant), slots, _fullest(row, slots, ranks)
+    hottest = sorted(range(len(row)), key=lambda expert: -row[expert])[:HOTTEST]
+    tries = min(MAX_REPACKED, REPACKING_WORK // (len(slots) * ranks))
+    found = True
+    while found and lowest > least * NEAR:
+        found = False
+        for taken, given in itertools.product(sorted(set(extras)), hottest):
+            if not tries:
+                return best
+            if taken == given:
+                continue
+            tries -= 1
+            changed = list(extras)
+            changed[changed.index(taken)] = given
+            listed = [*range(len(row)), *changed]
+            shares = _shares(row, listed)
+            packs = _packed([shares[expert] for expert in listed], ranks)
+            packed = _exchanged(row, [listed[at] for pack in packs for at in pack], ranks, 1)
+            fullest = _fullest(row, packed, ranks)
+            if fullest < lowest:
+                extras, best, lowest, found = changed, packed, fullest, True
+                break
+    return best
+
+
+def _fullest(row: Sequence[int], slots: Sequence[int], ranks: int) -> Fraction:
+    return max(_placement([row], ranks, [slots]).layers[0].loads)
 
 
 def _placement(counts: Sequence[Sequence[int]], ranks: int, slots: Sequence[Sequence[int]]) -> Placement:

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from functools import cache
 
 from moecalc.calc.deploy.ranks import Sharded
+from moecalc.calc.serving.padding import padding_bytes
 from moecalc.calc.serving.reservation import cell_buffers
 from moecalc.calc.serving.serving import Scheduler, full_step, peak_bytes
 from moecalc.calc.serving.serving_state import cell_rule, in_flight, stage_pools
 from moecalc.ir.numeric import Number
 from moecalc.specs.engines import Engine
+from moecalc.specs.formats import Precision
 
 StateBytes = Callable[[int, int, int], Number]
 """Of (stage, context, sequences of a copy)."""
@@ -42,6 +44,10 @@ class EngineRules:
     def activation_bytes(self, sharded: Sharded, stage: int) -> Number:
         """The activation peak of the fullest step that the scheduler allows."""
         return peak_bytes(full_step(sharded, self._engine, self._scheduler, stage), self._engine)
+
+    def padding_bytes(self, sharded: Sharded, stage: int, precision: Precision) -> int:
+        """What the engine's kernels add to the experts of a stage's fullest rank."""
+        return padding_bytes(sharded, stage, precision, self._engine)
 
     def _paged(self, sharded: Sharded, kv_dtype: str) -> StateBytes:
         pools = stage_pools(

@@ -13,6 +13,7 @@ import msgspec
 from moecalc.calc.deploy.activations import Activations
 from moecalc.calc.deploy.budget import step_activations, usable
 from moecalc.calc.deploy.ranks import Sharded
+from moecalc.calc.serving.padding import padding_bytes
 from moecalc.ir.numeric import Number
 from moecalc.specs.engines import Engine
 from moecalc.specs.formats import Precision
@@ -49,6 +50,8 @@ class RankBudget(msgspec.Struct, frozen=True, kw_only=True):
     graphs_bytes: int
     context_bytes: int
     context_outside: bool
+    padding_bytes: int = 0
+    """What the engine's kernels add to the experts."""
 
     @property
     def weight_bytes(self) -> Number:
@@ -57,13 +60,18 @@ class RankBudget(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def overhead_bytes(self) -> int:
-        """What the runtime takes: context, communication and workspaces, graphs."""
-        return self.context_bytes + self.communication_bytes + self.graphs_bytes
+        """What the runtime takes: context, communication and workspaces, graphs, padding of the experts."""
+        return self.context_bytes + self.communication_bytes + self.graphs_bytes + self.padding_bytes
+
+    @property
+    def loaded_bytes(self) -> Number:
+        """Weights as the engine's log counts them, padded."""
+        return self.weight_bytes + self.padding_bytes
 
     @property
     def available_bytes(self) -> Number:
         """What is left for state; below 0 is what is missing."""
-        taken = self.weight_bytes + self.activation_bytes + self.communication_bytes + self.graphs_bytes
+        taken = self.loaded_bytes + self.activation_bytes + self.communication_bytes + self.graphs_bytes
         return self.granted_bytes - taken - (0 if self.context_outside else self.context_bytes)
 
 
@@ -98,6 +106,7 @@ def rank_budgets(
                 graphs_bytes=_bytes(taken.graphs) if graphs else 0,
                 context_bytes=_bytes(taken.context),
                 context_outside=taken.context_outside,
+                padding_bytes=padding_bytes(sharded, stage, precision, engine),
             )
         )
     return tuple(budgets)

@@ -35,6 +35,7 @@ def serving_report(serving: Serving) -> Report:
                     "context_bytes": budget.context_bytes,
                     "communication_bytes": budget.communication_bytes,
                     "graphs_bytes": budget.graphs_bytes,
+                    "padding_bytes": budget.padding_bytes,
                     "available_bytes": budget.available_bytes,
                     "state_bytes": state,
                 }

@@ -18,7 +18,7 @@ def log_lines(serving: Serving) -> tuple[str, ...]:
 
 def _paged_log(serving: Serving) -> Iterator[str]:
     log, state, tightest = serving.engine.log, serving.state, serving.tightest
-    yield log["weights"].format(gib=float(max(budget.weight_bytes for budget in serving.budgets)) / _GIB)
+    yield log["weights"].format(gib=float(max(budget.loaded_bytes for budget in serving.budgets)) / _GIB)
     if state.pool is not None and state.pool.grown:
         yield log["block"].format(block=state.pool.block_tokens)
     yield log["available"].format(gib=float(tightest.available_bytes) / _GIB)

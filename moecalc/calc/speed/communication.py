@@ -17,6 +17,7 @@ from moecalc.calc.speed.roofline import Roofline
 from moecalc.ir.numeric import Number
 from moecalc.ir.roles import Component, Role
 from moecalc.ir.rows import Access, Ledger, Weight
+from moecalc.specs.plan import Plan
 
 ACTIVATION_BYTES = 2
 
@@ -67,7 +68,7 @@ def decode_communication(roofline: Roofline, batch: int) -> Communication:
     links = [machine.link for machine in roofline.machines]
     known = [link for link in links if link is not None]
     return Communication(
-        transfers=tuple(t for t in _transfers(roofline, batch) if t.ranks > 1 and t.times),
+        transfers=transfers(roofline.plan, roofline.sharded.ledger, batch),
         link=min(known) if len(known) == len(links) else None,
         crosses_machines=roofline.plan.devices > MACHINE,
     )
@@ -83,9 +84,15 @@ def other_ranks(ranks: int, calls: float) -> float:
     return float((ranks - 1) * (1 - (1 - 1 / ranks) ** calls))
 
 
-def _transfers(roofline: Roofline, batch: int) -> Iterable[Transfer]:
-    plan, ledger = roofline.plan, roofline.sharded.ledger
-    token = hidden_size(ledger) * ACTIVATION_BYTES
+def transfers(
+    plan: Plan, ledger: Ledger, batch: int, element_bytes: int = ACTIVATION_BYTES
+) -> tuple[Transfer, ...]:
+    """What a step sends that works on `batch` tokens, over all copies of attention; of the whole ledger's rows."""
+    return tuple(t for t in _transfers(plan, ledger, batch, element_bytes) if t.ranks > 1 and t.times)
+
+
+def _transfers(plan: Plan, ledger: Ledger, batch: int, element_bytes: int) -> Iterable[Transfer]:
+    token = hidden_size(ledger) * element_bytes
     own = plan.sequences(batch)
     mixers, dense, routed = _sublayers(ledger)
     to_others = plan.expert > 1 and plan.replicas > 1

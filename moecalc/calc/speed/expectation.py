@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import msgspec
 
 from moecalc.calc.deploy.sharding import layer_count
+from moecalc.calc.speed.queueing import closed_queue
 from moecalc.calc.speed.roofline import Roofline
 from moecalc.calc.speed.traffic import SHARED, Routing
 from moecalc.ir.numeric import Number, maximum
@@ -38,6 +39,10 @@ from moecalc.specs.expectations import (
 
 _DECODE = Choices(Pairs.CAUSAL, Logits.LAST, frozenset({Form.ABSORBED, Form.STEP}))
 _PREFILL = Choices(Pairs.CAUSAL, Logits.LAST, frozenset({Form.NAIVE, Form.CHUNK}))
+
+
+LOADED = "ttft-loaded"
+"""The regime of times to the first token under load."""
 
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +126,24 @@ def expect_prefill(
     return _expected(found, terms, least)
 
 
+def expect_loaded(
+    roofline: Roofline, batch: int, resident: int, prompt: int, output: int, *, engine: str = "generic"
+) -> Expected | NoExpectation:
+    """Seconds to the first token of a request, while `batch` of them are under way and each is replaced as it ends.
+
+    `resident` of them fit into memory at their full length; the others wait for room.
+    """
+    class_ = class_of(engine)
+    class_ = "serving" if class_ == "any" else class_
+    if roofline.plan.pipeline > 1:
+        return NoExpectation("how chunks of a prompt overlap in a pipeline of layers is not modelled")
+    found = _fitted(roofline, "loaded", LOADED, class_, batch, prompt)
+    if isinstance(found, NoExpectation):
+        return found
+    least = roofline.prefill(prompt, 1, 0, SHARED).seconds
+    return _expected(found, loaded_terms(roofline, batch, resident, prompt, output), least)
+
+
 def decode_terms(
     roofline: Roofline,
     batch: Number,
@@ -163,6 +186,27 @@ def prefill_terms(
         "compute": step.compute_seconds,
         **_latencies(roofline, _PREFILL),
         **_arithmetic(roofline, step.flops),
+    }
+
+
+def loaded_terms(
+    roofline: Roofline, batch: int, resident: int, prompt: int, output: int
+) -> dict[Term, Number]:
+    """The terms of a first token among `batch` requests, `resident` of which memory holds (`calc.speed.queueing`)."""
+    plan = roofline.plan
+    held = min(batch, resident)
+    # Each copy of attention reads one prompt at a time, and has its share of the requests.
+    own = -(-held // plan.replicas)
+    reading = float(roofline.prefill(prompt, plan.replicas, 0).compute_seconds)
+    step = float(roofline.decode(held, prompt + output // 2).seconds)
+    queue = closed_queue(reading, output * step, own)
+    return {
+        "compute": reading,
+        "queue": queue.wait_seconds,
+        "room": (batch - held) / (queue.per_second * plan.replicas),
+        "step": step,
+        "scheduling": 1,
+        **_latencies(roofline, _PREFILL),
     }
 
 

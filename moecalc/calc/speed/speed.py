@@ -125,6 +125,9 @@ class Speed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     served: Expected | NoExpectation | None
     """A decode step under continuous batching, where prompts are read in between: of a batch above 1, where `decode`
     has the expectation of a batch that only decodes. None where it was asked for in its place."""
+    loaded: Expected | NoExpectation | None
+    """To the first token of a request while `decode.batch` of them are under way; None of one alone, and where
+    prefill has no ceiling."""
     held: Held
     arithmetic: dict[str, str | None]
     """For each storage format the arithmetic whose dense peak bounds it; None where no source gives a peak."""

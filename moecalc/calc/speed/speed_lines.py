@@ -37,6 +37,7 @@ def _beside(speed: Speed) -> dict[str, Any]:
         "expectations": {
             "decode": expectation(speed.decode.expected),
             "served": None if speed.served is None else expectation(speed.served),
+            "ttft_loaded": None if speed.loaded is None else expectation(speed.loaded),
             "prefill": None if speed.prefill is None else expectation(speed.prefill.expected),
         },
         "groups": [
@@ -236,6 +237,16 @@ def _prefill_lines(speed: Speed, line: Any) -> Iterable[Line]:
         low=known.low_seconds if isinstance(known, Expected) else None,
         high=known.high_seconds if isinstance(known, Expected) else None,
     )
+    if speed.loaded is not None:
+        yield line(
+            "loaded_ttft_seconds",
+            f"time to the first token, {speed.decode.batch:,} requests under way, as expected",
+            speed.loaded.seconds if isinstance(speed.loaded, Expected) else None,
+            "s",
+            reason(speed.loaded),
+            low=speed.loaded.low_seconds if isinstance(speed.loaded, Expected) else None,
+            high=speed.loaded.high_seconds if isinstance(speed.loaded, Expected) else None,
+        )
 
 
 def _offload(speed: Speed) -> dict[str, Any] | None:

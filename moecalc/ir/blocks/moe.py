@@ -79,6 +79,8 @@ class MoE(Block, frozen=True, kw_only=True, tag="moe"):
     """Experts without weights in the same choice (identity; LongCat-Flash)."""
     groups: Size = 1
     """Expert groups of group-limited routing; changes balance and communication, not counts."""
+    group_limit: Size | None = None
+    """Groups that one token's experts come from at most (DeepSeek-V3, arXiv 2412.19437, section 2.1.2); None: all."""
     latent_size: Size | None = None
     """Experts work in a smaller space, entered and left by two shared projections (Nemotron 3)."""
     latent_bias: bool = False
@@ -94,6 +96,10 @@ class MoE(Block, frozen=True, kw_only=True, tag="moe"):
     def __post_init__(self) -> None:
         available = self.experts + self.zero_experts
         require(self.top_k <= available, f"`top_k` {self.top_k} exceeds the {available} experts")
+        limit = self.group_limit
+        require(
+            limit is None or limit <= self.groups, f"`group_limit` {limit} exceeds the {self.groups} `groups`"
+        )
 
     def lower(self, site: Site) -> Iterator[Row]:
         """Router, routed experts under one pool, shared experts."""
@@ -138,6 +144,7 @@ class MoE(Block, frozen=True, kw_only=True, tag="moe"):
             null_experts=self.zero_experts,
             groups=self.groups,
             selection=Selection(self.router.selection),
+            group_limit=self.group_limit,
         )
         experts = Dim("experts", self.experts)
         outer = site.hidden_axis

@@ -74,3 +74,9 @@ def grid(
         named[name] = Layer(mixer=mixers[mixer], ffn=ffns[ffn], **fields)
         order.append(name)
     return named, compress(order)
+
+
+def group_limit(config: Reader, groups: int) -> int | None:
+    """Groups that a token's experts come from at most (`topk_group`); None where that is no limit."""
+    limit = config.optional_size("topk_group")
+    return None if limit is None or limit >= groups else limit

@@ -19,6 +19,7 @@ DEFAULTS = {
     "n_routed_experts": 192,
     "num_experts_per_tok": 8,
     "n_group": 8,
+    "topk_group": 4,
     "first_k_dense_replace": 1,
     "q_lora_rank": 1536,
     "kv_lora_rank": 512,

@@ -9,7 +9,7 @@ from moecalc.ir.architecture import Architecture
 from moecalc.ir.blocks.delta import KimiDelta
 from moecalc.ir.blocks.ffn import Gated
 from moecalc.ir.blocks.moe import MoE, Router, SharedExpert
-from moecalc.sources.families._layers import FFN_KINDS, grid, kinds
+from moecalc.sources.families._layers import FFN_KINDS, grid, group_limit, kinds
 from moecalc.sources.families.deepseek_v3 import attention, prediction
 from moecalc.sources.families.llama import decoder
 from moecalc.sources.reader import Reader
@@ -25,6 +25,7 @@ DEFAULTS = {
     "num_experts": 512,
     "num_experts_per_tok": 8,
     "n_group": 8,
+    "topk_group": 4,
     "first_k_dense_replace": 2,
     "kv_lora_rank": 512,
     "qk_nope_head_dim": 128,
@@ -63,15 +64,17 @@ def architecture(config: Reader) -> Architecture:
 def _moe(config: Reader) -> MoE:
     width = config.size("moe_intermediate_size")
     shared = config.count("num_shared_experts", "n_shared_experts", default=0)
-    config.ignore("topk_group", "moe_renormalize")
+    config.ignore("moe_renormalize")
     experts = config.size("num_experts", "num_local_experts")
+    groups = config.divisor("num_expert_group", "n_group", of=experts, what="experts", default=1)
     return MoE(
         experts=experts,
         top_k=config.size("num_experts_per_token", "num_experts_per_tok"),
         intermediate_size=width,
         shared=SharedExpert(intermediate_size=shared * width) if shared else None,
         router=Router(correction_bias="buffer"),
-        groups=config.divisor("num_expert_group", "n_group", of=experts, what="experts", default=1),
+        groups=groups,
+        group_limit=group_limit(config, groups),
     )
 
 

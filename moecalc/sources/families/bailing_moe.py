@@ -10,7 +10,7 @@ from moecalc.ir.architecture import Architecture
 from moecalc.ir.blocks.attention import GQA
 from moecalc.ir.blocks.moe import MoE, Router, SharedExpert
 from moecalc.sources.families import llama
-from moecalc.sources.families._layers import grid
+from moecalc.sources.families._layers import grid, group_limit
 from moecalc.sources.families.deepseek_v3 import feed_forwards, prediction
 from moecalc.sources.reader import Reader
 
@@ -21,9 +21,7 @@ DEFAULTS = {"first_k_dense_replace": 0, "tie_word_embeddings": False, "use_qkv_b
 def architecture(config: Reader) -> Architecture:
     """Llama's attention in every layer; `first_k_dense_replace` dense layers, then experts."""
     # Dropouts; a norm on the head's rows and a softmax; the router's numerics; and how norms are computed.
-    config.ignore(
-        "output_dropout", "norm_head", "norm_softmax", "topk_group", "score_function", "router_dtype"
-    )
+    config.ignore("output_dropout", "norm_head", "norm_softmax", "score_function", "router_dtype")
     config.ignore("router_type", "use_rmsnorm", "rotary_dim", "mtp_loss_scaling_factor")
     config.expect("multi_gate", False)
     config.expect("use_sliding_window", False)
@@ -57,6 +55,7 @@ def moe(config: Reader) -> MoE:
     shared_width = config.size("moe_shared_expert_intermediate_size", default=width) * shared
     balanced = config.flag("moe_router_enable_expert_bias", default=False)
     experts = config.size("num_experts", "n_routed_experts")
+    groups = config.divisor("n_group", of=experts, what="experts", default=1)
     return MoE(
         experts=experts,
         top_k=config.size("num_experts_per_tok"),
@@ -64,5 +63,6 @@ def moe(config: Reader) -> MoE:
         bias=bias,
         shared=SharedExpert(intermediate_size=shared_width, bias=bias) if shared else None,
         router=Router(correction_bias="buffer" if balanced else None),
-        groups=config.divisor("n_group", of=experts, what="experts", default=1),
+        groups=groups,
+        group_limit=group_limit(config, groups),
     )

@@ -10,7 +10,7 @@ from moecalc.ir.blocks.ffn import Gated
 from moecalc.ir.blocks.moe import MoE, Router
 from moecalc.ir.blocks.stack import FFN, Mixer
 from moecalc.sources.families import llama
-from moecalc.sources.families._layers import ATTENTION_KINDS, FFN_KINDS, grid, kinds
+from moecalc.sources.families._layers import ATTENTION_KINDS, FFN_KINDS, grid, group_limit, kinds
 from moecalc.sources.reader import Reader
 
 DENSE_LAYERS = 3
@@ -29,13 +29,13 @@ DEFAULTS = {
     "num_experts_per_tok": 8,
     "num_experts": 256,
     "n_group": 8,
+    "topk_group": 4,
     "tie_word_embeddings": False,
 }
 
 
 def architecture(config: Reader) -> Architecture:
     """Every sixth layer and the last one global, the others windowed; three dense layers, then experts."""
-    config.ignore("topk_group")
     count = config.size("num_hidden_layers")
     order = kinds(
         config,
@@ -59,12 +59,14 @@ def architecture(config: Reader) -> Architecture:
             )
         mixers["local"] = msgspec.structs.replace(attention, window=window)
     experts = config.size("num_experts")
+    groups = config.divisor("n_group", of=experts, what="experts", default=1)
     moe = MoE(
         experts=experts,
         top_k=config.size("num_experts_per_tok"),
         intermediate_size=config.size("moe_intermediate_size"),
         router=Router(correction_bias="buffer"),
-        groups=config.divisor("n_group", of=experts, what="experts", default=1),
+        groups=groups,
+        group_limit=group_limit(config, groups),
     )
     ffns: dict[str, FFN] = {"dense": Gated(intermediate_size=config.size("intermediate_size")), "moe": moe}
     layers, pattern = grid(mixers, order, ffns, ffn_order, norm_placement="sandwich")

@@ -9,7 +9,7 @@ from moecalc.ir.blocks.moe import MoE, Router, SharedExpert
 from moecalc.ir.blocks.mtp import MTP
 from moecalc.ir.blocks.stack import FFN, Layer, Mixer
 from moecalc.sources.families import llama
-from moecalc.sources.families._layers import FFN_KINDS, grid, kinds
+from moecalc.sources.families._layers import FFN_KINDS, grid, group_limit, kinds
 from moecalc.sources.reader import Reader
 
 DEFAULTS = {
@@ -23,6 +23,7 @@ DEFAULTS = {
     "n_routed_experts": 256,
     "num_experts_per_tok": 8,
     "n_group": 8,
+    "topk_group": 4,
     "first_k_dense_replace": 3,
     "kv_lora_rank": 512,
     "q_lora_rank": 1536,
@@ -66,12 +67,13 @@ def attention(config: Reader, indexer: Indexer | None = None) -> MLA:
 
 def moe(config: Reader, router: Router = BALANCED, bias: bool = False) -> MoE:
     """Fine-grained experts and shared ones of the same width; `bias` is that of the shared ones."""
-    config.ignore("topk_group")
     experts = config.size("n_routed_experts", "num_experts", "num_local_experts")
     if config.get("topk_method", default=None) == "greedy":  # the choice is among all experts then
-        groups = config.size("n_group", default=1)
+        groups, limit = config.size("n_group", default=1), None
+        config.ignore("topk_group")
     else:
         groups = config.divisor("n_group", of=experts, what="experts", default=1)
+        limit = group_limit(config, groups)
     width = config.size("moe_intermediate_size")
     shared = config.count("n_shared_experts", "num_shared_experts", default=0)
     return MoE(
@@ -81,6 +83,7 @@ def moe(config: Reader, router: Router = BALANCED, bias: bool = False) -> MoE:
         shared=SharedExpert(intermediate_size=shared * width, bias=bias) if shared else None,
         router=router,
         groups=groups,
+        group_limit=limit,
     )
 
 

@@ -5,7 +5,7 @@ from moecalc.ir.blocks.delta import KimiDelta
 from moecalc.ir.blocks.ffn import Gated
 from moecalc.ir.blocks.moe import MoE, Router, SharedExpert
 from moecalc.sources.families import llama
-from moecalc.sources.families._layers import FFN_KINDS, grid, kinds
+from moecalc.sources.families._layers import FFN_KINDS, grid, group_limit, kinds
 from moecalc.sources.families.deepseek_v3 import attention
 from moecalc.sources.reader import Reader
 
@@ -94,15 +94,16 @@ def delta_attention(config: Reader) -> KimiDelta:
 
 def moe(config: Reader) -> MoE:
     """Fine-grained experts beside shared ones of the same width."""
-    config.ignore("topk_group")
     width = config.size("moe_intermediate_size")
     shared = config.count("num_shared_experts", "n_shared_experts", default=0)
     experts = config.size("num_experts", "num_local_experts")
+    groups = config.divisor("num_expert_group", "n_group", of=experts, what="experts", default=1)
     return MoE(
         experts=experts,
         top_k=config.size("num_experts_per_token", "num_experts_per_tok"),
         intermediate_size=width,
         shared=SharedExpert(intermediate_size=shared * width) if shared else None,
         router=Router(correction_bias="buffer"),
-        groups=config.divisor("num_expert_group", "n_group", of=experts, what="experts", default=1),
+        groups=groups,
+        group_limit=group_limit(config, groups),
     )

@@ -13,6 +13,7 @@ from moecalc.ir.blocks.moe import MoE, Router, SharedExpert
 from moecalc.ir.blocks.mtp import MTP
 from moecalc.ir.blocks.pattern import compress
 from moecalc.ir.blocks.stack import Layer, Stack
+from moecalc.sources.families._layers import group_limit
 from moecalc.sources.families._states import state_dtype
 from moecalc.sources.reader import Reader
 
@@ -72,7 +73,6 @@ NEUTRAL_KEYS = (
     "time_step_limit",
     "time_step_max",
     "time_step_min",
-    "topk_group",
     "use_mamba_kernels",
 )
 
@@ -146,6 +146,7 @@ def moe(config: Reader) -> MoE:
     latent, bias = config.optional_size("moe_latent_size"), config.flag("mlp_bias")
     shared = config.size("moe_shared_expert_intermediate_size")
     experts = config.size("n_routed_experts", "num_local_experts")
+    groups = config.divisor("n_group", of=experts, what="experts")
     return MoE(
         experts=experts,
         top_k=config.size("num_experts_per_tok"),
@@ -153,7 +154,8 @@ def moe(config: Reader) -> MoE:
         gated=False,
         shared=SharedExpert(intermediate_size=shared, gated=False, bias=bias),
         router=Router(correction_bias="buffer"),
-        groups=config.divisor("n_group", of=experts, what="experts"),
+        groups=groups,
+        group_limit=group_limit(config, groups),
         latent_size=latent,
         latent_bias=bias and latent is not None,
     )

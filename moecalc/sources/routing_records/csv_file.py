@@ -18,7 +18,7 @@ MAX_BYTES = 2**28
 MAX_LAYERS = 4096
 
 COUNT_HEADS = (("layer_id", "expert_id", "count"), ("layer", "expert", "count"))
-"""The first as SGLang's recorder wrote it until v0.4.6, one file a rank, experts that nobody chose left out."""
+"""The first as SGLang's recorder wrote it before it wrote `.pt`: one file a rank, without experts that nobody chose."""
 
 HINT = "rows of counts (a layer each), `layer_id,expert_id,count`, or `token,layer,expert,expert,...`: docs/routing.md"
 

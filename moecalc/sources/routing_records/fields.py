@@ -56,7 +56,7 @@ def recording_of(fields: dict[str, Any], source: str, experts: int | None = None
             f"neither counts nor choices: it holds {named}",
             hint=f"name an array of [layer, expert] counts `{COUNTS[0]}`, of [token, layer, k] indices `{CHOICES[0]}`",
         )
-    return _of_counts(fields, _lists(fields[counts_name]), slots, stated, source)
+    return _of_counts(fields, fields[counts_name], slots, stated, source)
 
 
 def _stated_experts(fields: dict[str, Any]) -> int | None:
@@ -74,7 +74,13 @@ def _stated_experts(fields: dict[str, Any]) -> int | None:
 
 def _of_counts(fields: dict[str, Any], counts: Any, slots: Any, stated: int | None, source: str) -> Recording:
     notes = tuple(fields.get("notes", ()))
-    if counts and isinstance(counts[0], list) and counts[0] and isinstance(counts[0][0], list):
+    if getattr(counts, "ndim", 2) == 3 and counts.dtype.kind in "iu" and counts.size:
+        if counts.min() < 0:
+            raise InputError(f"a count is {int(counts.min()):,}", hint="counts are not negative")
+        notes = (*notes, f"{len(counts):,} steps added up")
+        counts = counts.sum(axis=0, dtype="int64")
+    counts = _lists(counts)
+    if _is_deep(counts):
         notes = (*notes, f"{len(counts):,} steps added up")
         counts = _added(counts)
     rows = _matrix(counts)
@@ -251,6 +257,15 @@ def _layer_names(fields: dict[str, Any], layers: int) -> tuple[int, ...]:
             f"{len(names)} names for {layers} layers", hint="`layers` has one index for each row"
         )
     return names
+
+
+def _is_deep(rows: Any) -> bool:
+    """Whether lists stand three deep."""
+    for _ in range(2):
+        if not isinstance(rows, list) or not rows:
+            return False
+        rows = rows[0]
+    return isinstance(rows, list)
 
 
 def _lists(values: Any) -> Any:

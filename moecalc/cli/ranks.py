@@ -1,0 +1,72 @@
+"""The part of `moecalc profile` that runs over several devices, under torchrun."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from moecalc.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError, MoecalcError
+
+if TYPE_CHECKING:
+    from moecalc.profile.measure.asked import Asked
+
+
+def answer(
+    model: Any,
+    asked: Asked,
+    tensor: int | None,
+    expert: int | None,
+    *,
+    json: bool = False,
+    markdown: bool = False,
+) -> int:
+    """Measure as one rank; the first prints. Exit 1 where a rank holds or sends something else than computed.
+
+    Expert parallelism alone is over copies of attention, each with sequences of its own; beside a tensor-parallel size
+    the experts are dealt out to that group.
+    """
+    from moecalc.profile.distributed.measuring import AskedOfRanks, measure_ranks, rank_of_torchrun
+    from moecalc.specs.plan import Plan
+
+    try:
+        if asked.layers == "kinds" or len(asked.batches) > 1:
+            raise InputError(
+                "several devices run the whole model at one batch",
+                hint="one `--batch`, and no `--layers kinds`",
+            )
+        of_ranks = AskedOfRanks(
+            plan=Plan(tensor=tensor or 1, expert=expert or 1, data=1 if tensor else expert or 1),
+            cpu=asked.cpu,
+            batch=asked.batches[0],
+            prompt=asked.prompt,
+            context=asked.context,
+            dtype=asked.dtype,
+            repeats=asked.repeats,
+            seed=asked.seed,
+            skew=asked.skew,
+        )
+        run = measure_ranks(model, of_ranks)
+    except MoecalcError as error:
+        if rank_of_torchrun():  # the first says it
+            return error.exit_code
+        raise
+    if run is None:
+        return EXIT_OK
+    from moecalc.cli.output import emit
+
+    if json:
+        import msgspec
+
+        from moecalc.render.json import report_json
+        from moecalc.report import Report
+
+        emit(
+            report_json(Report(command="profile", models=(), extra={"sharded_run": msgspec.to_builtins(run)}))
+        )
+    else:
+        from moecalc.render.layout import width
+        from moecalc.render.ranks import ranks_markdown, ranks_text
+
+        emit(ranks_markdown(run) if markdown else ranks_text(run, width()))
+    held = (run.parameters, run.weight_bytes, run.state_bytes)
+    is_as_computed = all(part.equal for part in held) and all(e.equal is not False for e in run.exchanged)
+    return EXIT_OK if is_as_computed else EXIT_CHECK_FAILED

@@ -1,0 +1,120 @@
+"""Grouped-query attention: all keys, a sliding window or chunks; sinks, norms on queries and keys, output gates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from moecalc.ir.blocks.attention import GQA
+from moecalc.ir.roles import Role
+from moecalc.ir.rows import Slots, SlotsKind
+from moecalc.profile.build.cache import LayerCache, remember
+from moecalc.profile.build.elementwise import Norm, rotated
+from moecalc.profile.build.ranges import named
+from moecalc.profile.build.refusal import check_fields
+from moecalc.profile.build.softmax import attend
+from moecalc.profile.build.tensors import Module, Store
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from moecalc.profile.build.numerics import Numerics
+    from moecalc.profile.build.step import Call
+
+KNOWN = [
+    "heads",
+    "kv_heads",
+    "head_dim",
+    "v_head_dim",
+    "window",
+    "chunk",
+    "qkv_bias",
+    "o_bias",
+    "qk_norm",
+    "qk_norm_over",
+    "v_norm",
+    "sinks",
+    "gate",
+    "gate_bias",
+    "gate_head_bias",
+    "repeated_in_cache",
+    "norm",
+    "values_are_keys",
+]
+
+
+class Attention(Module):
+    """Queries [new] against the keys and values of all tokens that the mask lets them see."""
+
+    def __init__(self, block: GQA, store: Store, numerics: Numerics) -> None:
+        super().__init__()
+        check_fields(block, KNOWN)
+        self._block, self._numerics = block, numerics
+        self._value_width = block.v_head_dim or block.head_dim
+        biased = block.qkv_bias
+        self.q, self.q_bias = store.take(Role.ATTENTION_Q), store.take_if(biased, Role.ATTENTION_BIAS)
+        self.k, self.k_bias = store.take(Role.ATTENTION_K), store.take_if(biased, Role.ATTENTION_BIAS)
+        own = not block.values_are_keys
+        self.v = store.take_if(own, Role.ATTENTION_V)
+        self.v_bias = store.take_if(biased and own, Role.ATTENTION_BIAS)
+        self.q_norm: Norm | None = None
+        self.k_norm: Norm | None = None
+        self.v_norm: Norm | None = None
+        self.norm: Norm | None = None
+        if block.qk_norm:
+            self.q_norm = Norm(block.qk_norm, Role.ATTENTION_QK_NORM, store, numerics)
+            self.k_norm = Norm(block.qk_norm, Role.ATTENTION_QK_NORM, store, numerics)
+        if block.v_norm:
+            self.v_norm = Norm(block.v_norm, Role.ATTENTION_NORM, store, numerics)
+        self.sinks = store.take_if(block.sinks, Role.ATTENTION_SINKS)
+        self.gate = store.take_if(block.gate, Role.ATTENTION_GATE)
+        self.gate_bias = store.take_if(block.gate and block.gate_bias, Role.ATTENTION_BIAS)
+        self.gate_head_bias = store.take_if(block.gate and block.gate_head_bias, Role.ATTENTION_BIAS)
+        if block.norm:
+            self.norm = Norm(block.norm, Role.ATTENTION_NORM, store, numerics)
+        self.o, self.o_bias = store.take(Role.ATTENTION_O), store.take_if(block.o_bias, Role.ATTENTION_BIAS)
+        if block.window:
+            self._slots = Slots(SlotsKind.WINDOW, block.window)
+        else:
+            self._slots = Slots(SlotsKind.CHUNK, block.chunk) if block.chunk else Slots()
+
+    def forward(self, x: Tensor, call: Call, cache: LayerCache) -> Tensor:
+        """[batch, new, hidden] from the normed residual stream, of the same shape."""
+        with named("attention"):
+            return self._attend(x, call, cache)
+
+    def _attend(self, x: Tensor, call: Call, cache: LayerCache) -> Tensor:
+        block, numerics = self._block, self._numerics
+        q, k = functional.linear(x, self.q, self.q_bias), functional.linear(x, self.k, self.k_bias)
+        v = k if self.v is None else functional.linear(x, self.v, self.v_bias)
+        if block.qk_norm_over == "full" and self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        q, k = q.unflatten(-1, (block.heads, -1)), k.unflatten(-1, (block.kv_heads, -1))
+        v = v.unflatten(-1, (block.kv_heads, -1))
+        if block.qk_norm_over == "head" and self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        if self.v_norm is not None:
+            v = self.v_norm(v)
+        if call.rotations is not None:
+            turn = call.rotations.of(block.head_dim)
+            q, k = rotated(q, turn, numerics), rotated(k, turn, numerics)
+        stored = cache[Role.ATTENTION_KEY_STATE], cache[Role.ATTENTION_VALUE_STATE]
+        seen = remember(self._slots, stored, (k, v), call.past)
+        scale = numerics.attention_scale or block.head_dim**-0.5
+        mixed = attend(q, seen.tensors[0], seen.tensors[1], seen, scale=scale, sinks=self.sinks)
+        if self.gate is not None:
+            mixed = mixed * gates(x, self.gate, self.gate_bias, self.gate_head_bias, block.heads)
+        mixed = mixed.flatten(-2)
+        if self.norm is not None:
+            mixed = self.norm(mixed)
+        return functional.linear(mixed, self.o, self.o_bias)
+
+
+def gates(x: Tensor, weight: Tensor, bias: Tensor | None, head_bias: Tensor | None, heads: int) -> Tensor:
+    """Sigmoid gates [batch, new, heads, channels or 1] of an attention's output."""
+    gate = functional.linear(x, weight, bias).unflatten(-1, (heads, -1))
+    if head_bias is not None:
+        gate = gate + head_bias[:, None]
+    return torch.sigmoid(gate)

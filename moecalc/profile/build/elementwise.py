@@ -1,0 +1,71 @@
+"""Norms, activations, rotary positions: what has no matmul."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn import functional
+
+from moecalc.ir.blocks.base import Norm as NormKind
+from moecalc.profile.build.tensors import Module, Store
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from moecalc.ir.roles import Role
+    from moecalc.profile.build.numerics import Numerics
+
+
+class Norm(Module):
+    """A norm over the last axis. One without parameters scales by the root mean square."""
+
+    def __init__(self, kind: NormKind, role: Role, store: Store, numerics: Numerics) -> None:
+        super().__init__()
+        self._centred = kind in ("layer", "layer_no_bias")
+        self._epsilon = numerics.norm_epsilon
+        self.scale = store.take_if(kind != "unweighted", role)
+        self.bias = store.take_if(kind == "layer", role)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., width], in the type it came in."""
+        if self._centred:
+            return functional.layer_norm(x, x.shape[-1:], self.scale, self.bias, self._epsilon)
+        return functional.rms_norm(x, x.shape[-1:], self.scale, self._epsilon)
+
+
+def activated(gate: Tensor, up: Tensor | None, numerics: Numerics) -> Tensor:
+    """The inner activations of a feed-forward, gated where there is an up-projection beside the gate."""
+    kind = numerics.activation
+    if kind == "clamped_swiglu" and up is not None:
+        gate, up = gate.clamp(max=7.0), up.clamp(-7.0, 7.0)
+        return (up + 1) * gate * torch.sigmoid(1.702 * gate)
+    if kind == "silu":
+        inner = functional.silu(gate)
+    elif kind == "relu_squared":
+        inner = functional.relu(gate).square()
+    else:
+        inner = functional.gelu(gate)
+    return inner if up is None else inner * up
+
+
+def rotation(past: int, new: int, width: int, device: Any, numerics: Numerics) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [new, width // 2] of the new tokens' positions (Su et al. 2021, arXiv 2104.09864)."""
+    half = width // 2
+    rates = numerics.rope_theta ** (-torch.arange(half, device=device, dtype=torch.float32) / half)
+    angles = torch.arange(past, past + new, device=device, dtype=torch.float32)[:, None] * rates
+    return angles.cos(), angles.sin()
+
+
+def rotated(x: Tensor, turn: tuple[Tensor, Tensor], numerics: Numerics) -> Tensor:
+    """Queries or keys [batch, new, heads, width] turned by their positions; an odd last channel stays."""
+    half = turn[0].shape[-1]
+    cos, sin = (part[None, :, None].to(x.dtype) for part in turn)
+    turning, rest = x[..., : 2 * half], x[..., 2 * half :]
+    if numerics.rope_interleaved:
+        a, b = turning[..., ::2], turning[..., 1::2]
+        made = torch.stack([a * cos - b * sin, b * cos + a * sin], -1).flatten(-2)
+    else:
+        a, b = turning[..., :half], turning[..., half:]
+        made = torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+    return torch.cat([made, rest], -1) if rest.shape[-1] else made

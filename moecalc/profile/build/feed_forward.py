@@ -1,0 +1,46 @@
+"""Dense feed-forwards, plain and gated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch.nn import functional
+
+from moecalc.ir.blocks.ffn import Dense, Gated
+from moecalc.ir.roles import Role
+from moecalc.profile.build.elementwise import Norm, activated
+from moecalc.profile.build.ranges import named
+from moecalc.profile.build.refusal import check_fields
+from moecalc.profile.build.tensors import Module, Store
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from moecalc.profile.build.numerics import Numerics
+
+
+class FeedForward(Module):
+    """Gate (where there is one), up, activation, down."""
+
+    def __init__(self, block: Dense | Gated, store: Store, numerics: Numerics) -> None:
+        super().__init__()
+        check_fields(block, ("intermediate_size", "bias", "norm"))
+        self._numerics = numerics
+        gated, biased = isinstance(block, Gated), block.bias
+        self.gate = store.take_if(gated, Role.FFN_GATE)
+        self.gate_bias = store.take_if(gated and biased, Role.FFN_BIAS)
+        self.up, self.up_bias = store.take(Role.FFN_UP), store.take_if(biased, Role.FFN_BIAS)
+        self.norm = Norm(block.norm, Role.FFN_NORM, store, numerics) if block.norm else None
+        self.down, self.down_bias = store.take(Role.FFN_DOWN), store.take_if(biased, Role.FFN_BIAS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, new, hidden], of the same shape."""
+        with named("ffn"):
+            up = functional.linear(x, self.up, self.up_bias)
+            if self.gate is None:
+                inner = activated(up, None, self._numerics)
+            else:
+                inner = activated(functional.linear(x, self.gate, self.gate_bias), up, self._numerics)
+            if self.norm is not None:
+                inner = self.norm(inner)
+            return functional.linear(inner, self.down, self.down_bias)

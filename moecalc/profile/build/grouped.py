@@ -1,0 +1,52 @@
+"""Each expert's matrix times its own tokens: one grouped matmul where torch has it, else a loop over experts."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ALIGNMENT = 16
+"""Bytes that the rows of both operands have to be a multiple of (aten/src/ATen/native/GroupedMMUtils.h)."""
+
+
+def grouped_matmul(x: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
+    """[rows, out] of rows [rows, in] sorted by expert; weight [experts, out, in]; `ends` [experts], last row + 1."""
+    if is_grouped(weight):
+        made: Tensor = torch._grouped_mm(x, weight.transpose(1, 2), offs=ends)  # noqa: SLF001 - its only name
+        return made
+    if weight.device.type == "meta":  # no counts to loop over; as many multiplications
+        return functional.linear(x, weight[0])
+    parts, start = [], 0
+    for expert, end in enumerate(ends.tolist()):
+        if end > start:
+            parts.append(functional.linear(x[start:end], weight[expert]))
+        start = end
+    return torch.cat(parts) if parts else x.new_empty(0, weight.shape[1])
+
+
+def is_grouped(weight: Tensor) -> bool:
+    """Whether torch multiplies all experts of this weight in one call."""
+    size = weight.element_size()
+    aligned = all(side * size % ALIGNMENT == 0 for side in weight.shape[1:])
+    return aligned and _offered(weight.device.type, weight.dtype)
+
+
+@lru_cache
+def _offered(device: str, dtype: torch.dtype) -> bool:
+    if device == "meta" or not hasattr(torch, "_grouped_mm"):
+        return False
+    try:
+        torch._grouped_mm(  # noqa: SLF001 - as above
+            torch.zeros(16, 16, dtype=dtype, device=device),
+            torch.zeros(2, 16, 16, dtype=dtype, device=device).transpose(1, 2),
+            offs=torch.tensor([8, 16], dtype=torch.int32, device=device),
+        )
+    except (RuntimeError, NotImplementedError):
+        return False
+    return True

@@ -1,0 +1,186 @@
+"""Mixture of experts: router, choice, dispatch of sorted tokens to grouped matmuls, shared experts beside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from moecalc.ir.blocks.moe import MoE, SharedExpert
+from moecalc.ir.roles import Role
+from moecalc.ir.rows import Pool, Selection
+from moecalc.profile.build.elementwise import activated
+from moecalc.profile.build.grouped import grouped_matmul
+from moecalc.profile.build.ranges import named
+from moecalc.profile.build.refusal import check_fields
+from moecalc.profile.build.tensors import Module, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from moecalc.profile.build.numerics import Numerics
+    from moecalc.profile.build.routing import Forced
+
+KNOWN = [
+    "experts",
+    "top_k",
+    "intermediate_size",
+    "gated",
+    "bias",
+    "shared",
+    "router",
+    "zero_experts",
+    "groups",
+    "group_limit",
+    "latent_size",
+    "latent_bias",
+    "output_bias",
+    "reference_runs_all",
+    "reference_runs_null",
+]
+
+
+class Mixture(Module):
+    """`top_k` of the experts for each token."""
+
+    def __init__(
+        self, block: MoE, store: Store, numerics: Numerics, layer: int, forced: Forced | None
+    ) -> None:
+        super().__init__()
+        check_fields(block, KNOWN)
+        check_fields(block.router, ("bias", "correction_bias", "stored_as"))
+        self._block, self._numerics, self._layer, self._forced = block, numerics, layer, forced
+        self._pool = Pool(
+            experts=block.experts,
+            top_k=block.top_k,
+            null_experts=block.zero_experts,
+            groups=block.groups,
+            selection=Selection.LEARNED,
+            group_limit=block.group_limit,
+        )
+        self.router = store.take(Role.ROUTER)
+        self.router_bias = store.take_if(block.router.bias, Role.ROUTER_BIAS)
+        self.correction = store.take_if(block.router.correction_bias, Role.ROUTER_CORRECTION)
+        latent, biased = block.latent_size, block.bias
+        latent_biased = latent and block.latent_bias
+        self.into = store.take_if(latent, Role.EXPERT_LATENT_DOWN)
+        self.into_bias = store.take_if(latent_biased, Role.EXPERT_LATENT_BIAS)
+        self.gate = store.take_if(block.gated, Role.EXPERT_GATE)
+        self.gate_bias = store.take_if(block.gated and biased, Role.EXPERT_BIAS)
+        self.up, self.up_bias = store.take(Role.EXPERT_UP), store.take_if(biased, Role.EXPERT_BIAS)
+        self.down, self.down_bias = store.take(Role.EXPERT_DOWN), store.take_if(biased, Role.EXPERT_BIAS)
+        self.output_bias = store.take_if(block.output_bias, Role.EXPERT_OTHER)
+        self.out = store.take_if(latent, Role.EXPERT_LATENT_UP)
+        self.out_bias = store.take_if(latent_biased, Role.EXPERT_LATENT_BIAS)
+        self.shared = SharedExperts(block.shared, store, numerics) if block.shared else None
+        self.elsewhere: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
+        """What runs experts that lie on several ranks: (tokens, experts chosen, their weights) -> mixed outputs."""
+        self.last_chosen: Tensor | None = None
+        """[tokens, top_k] of the last call; indices from `experts` on have no weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, new, hidden], of the same shape."""
+        flat = x.flatten(0, 1)
+        with named("router"):
+            chosen, weights = self._route(flat)
+        self.last_chosen = chosen
+        inner = flat if self.into is None else functional.linear(flat, self.into, self.into_bias)
+        made = (self.elsewhere or self._run)(inner, chosen, weights)
+        if self.output_bias is not None:
+            made = made + self.output_bias
+        if self.out is not None:
+            made = functional.linear(made, self.out, self.out_bias)
+        if self.shared is not None:
+            made = made + self.shared(flat)
+        return made.view_as(x)
+
+    def _route(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Experts [tokens, top_k] and their weights; a correction moves the choice alone (arXiv 2412.19437, 2.1.2)."""
+        logits = functional.linear(x.to(self.router.dtype), self.router, self.router_bias).float()
+        scores = logits.softmax(-1) if self._numerics.scores == "softmax" else torch.sigmoid(logits)
+        ranked = scores if self.correction is None else scores + self.correction
+        if self._block.group_limit is not None:
+            ranked = self._limited(ranked)
+        chosen = ranked.topk(self._block.top_k, dim=-1).indices
+        if self._forced is not None:
+            chosen = self._forced.chosen(self._pool, self._layer, len(x), x.device)
+        weights = scores.gather(-1, chosen)
+        if self._numerics.normalise_weights:
+            weights = weights / weights.sum(-1, keepdim=True)
+        return chosen, (weights * self._numerics.routed_scale).to(x.dtype)
+
+    def _limited(self, ranked: Tensor) -> Tensor:
+        """Scores with those outside a token's best groups at minus infinity; a group's is the sum of its best two."""
+        block = self._block
+        grouped = ranked.unflatten(-1, (block.groups, -1))
+        best = grouped.topk(min(2, grouped.shape[-1]), dim=-1).values.sum(-1)
+        kept = best.topk(block.group_limit, dim=-1).indices
+        allowed = torch.zeros_like(best, dtype=torch.bool).scatter(-1, kept, value=True)
+        return grouped.masked_fill(~allowed[..., None], float("-inf")).flatten(-2)
+
+    def _run(self, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
+        block = self._block
+        with named("dispatch"):
+            experts, order = chosen.flatten().sort(stable=True)
+            tokens = order // block.top_k
+            if (
+                block.zero_experts
+            ):  # they come last in the order, and the number that is left is known on the host
+                real = int((experts < block.experts).sum())
+                experts = experts[:real]
+            ends = torch.searchsorted(
+                experts, torch.arange(block.experts, device=x.device), right=True, out_int32=True
+            )
+            rows = x[tokens[: len(experts)]]
+        with named("routed"):
+            made = self.run_experts(rows, experts, ends)
+        with named("dispatch"):
+            if block.zero_experts:
+                made = torch.cat([made, x[tokens[len(experts) :]]])
+            back = torch.empty_like(made)
+            back[order] = made
+            return (back.view(len(x), block.top_k, -1) * weights[..., None]).sum(1)
+
+    def run_experts(self, rows: Tensor, experts: Tensor, ends: Tensor) -> Tensor:
+        """[rows, width] sorted by their `experts` [rows], through them; `ends` [experts] is each one's last + 1."""
+
+        def times(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+            made = grouped_matmul(x, weight, ends)
+            return made if bias is None else made + bias[experts]
+
+        up = times(rows, self.up, self.up_bias)
+        if self.gate is None:
+            inner = activated(up, None, self._numerics)
+        else:
+            inner = activated(times(rows, self.gate, self.gate_bias), up, self._numerics)
+        return times(inner, self.down, self.down_bias)
+
+
+class SharedExperts(Module):
+    """What every token runs beside its experts."""
+
+    def __init__(self, block: SharedExpert, store: Store, numerics: Numerics) -> None:
+        super().__init__()
+        self._numerics = numerics
+        gated, biased = block.gated, block.bias
+        self.gate = store.take_if(gated, Role.SHARED_GATE)
+        self.gate_bias = store.take_if(gated and biased, Role.SHARED_BIAS)
+        self.up, self.up_bias = store.take(Role.SHARED_UP), store.take_if(biased, Role.SHARED_BIAS)
+        self.down, self.down_bias = store.take(Role.SHARED_DOWN), store.take_if(biased, Role.SHARED_BIAS)
+        self.switch = store.take_if(block.switch, Role.SHARED_SWITCH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[tokens, hidden], of the same shape."""
+        with named("shared"):
+            up = functional.linear(x, self.up, self.up_bias)
+            gate = None if self.gate is None else functional.linear(x, self.gate, self.gate_bias)
+            inner = (
+                activated(up, None, self._numerics) if gate is None else activated(gate, up, self._numerics)
+            )
+            made = functional.linear(inner, self.down, self.down_bias)
+            if self.switch is None:
+                return made
+            return made * torch.sigmoid(functional.linear(x, self.switch))

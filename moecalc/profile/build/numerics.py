@@ -1,0 +1,31 @@
+"""The numbers of a forward pass that no shape tells: activations, rotary base, epsilons, the router's scores.
+
+They cost no time worth telling and the ledger has no word for them, so a profile takes the defaults. They are
+parameters because a test that copies somebody's weights has to use somebody's numbers.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Activation = Literal["silu", "gelu", "relu_squared", "clamped_swiglu"]
+
+
+class Numerics(msgspec.Struct, frozen=True, kw_only=True):
+    """How the elementwise parts compute."""
+
+    activation: Activation = "silu"
+    """`clamped_swiglu` is gpt-oss's: g sigmoid(1.702 g) (u + 1), g at most 7 and u within 7 of 0 (its model card's
+    reference code, `swiglu`); a feed-forward without a gate takes it as `gelu`."""
+    norm_epsilon: float = 1e-6
+    rope_theta: float = 10_000.0
+    rope_interleaved: bool = False
+    """Pairs of neighbouring channels turn together (DeepSeek's MLA) instead of channel i with i + half."""
+    scores: Literal["softmax", "sigmoid"] = "softmax"
+    """Of the router, before its choice."""
+    normalise_weights: bool = True
+    """The weights of a token's experts add up to 1."""
+    routed_scale: float = 1.0
+    """Factor on the weights of a token's experts."""
+    attention_scale: float | None = None
+    """Factor on the scores; None for 1 / sqrt(head_dim)."""

@@ -1,0 +1,41 @@
+"""Which experts tokens go to: as the router's random weights say, or as a law or counted loads force it.
+
+Random weights do not route like trained ones: their choices are near uniform, in batches of alike tokens worse. The
+router and its choice run either way; a forced routing then replaces the choice, so that the time holds for the law.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from moecalc.calc.routing.choosing import choices
+from moecalc.calc.routing.inclusion import layers_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from moecalc.ir.rows import Pool
+    from moecalc.specs.routing import Skew
+
+
+class Forced:
+    """Choices drawn once per layer and number of tokens, and kept: what is timed draws nothing."""
+
+    def __init__(self, skew: Skew, seed: int) -> None:
+        self._skew = skew
+        self._seed = seed
+        self._made: dict[tuple[int, int, torch.device], Tensor] = {}
+
+    def chosen(self, pool: Pool, layer: int, tokens: int, device: torch.device) -> Tensor:
+        """[tokens, top_k] indices of experts; from `pool.experts` on those without weights."""
+        key = layer, tokens, device
+        if key not in self._made:
+            import numpy as np
+
+            layers = layers_of(self._skew, pool)
+            random = np.random.default_rng((self._seed, layer, tokens))
+            drawn = choices(pool, layers[layer % len(layers)], tokens, random)
+            self._made[key] = torch.tensor(drawn.tolist(), dtype=torch.int64, device=device)
+        return self._made[key]

@@ -1,0 +1,116 @@
+"""A whole model from its parts, where the whole does not fit: base plus each kind's layers.
+
+The base is the model without layers: embeddings, final norm, head. Each kind of layer is measured on top of it, so that
+a layer has (base with its layers - base) / their number, and the whole has base + sum over kinds of number x layer:
+parameters, bytes and FLOPs exactly, and time as far as layers do not share anything (a cache that one warms for the
+next, launches that overlap). Memory that comes and goes with a layer is that of the hungriest part.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from moecalc.profile.measure.steps import Sample, StepSample, Touched
+from moecalc.specs.runs import Timing
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of layer, measured on top of the base."""
+
+    kind: str
+    layers: int
+    """Of that kind that the whole model runs."""
+    stored: int
+    """Of that kind that it stores."""
+    measured_layers: int
+    """Of that kind in what was measured."""
+    sample: Sample
+
+
+def composed(base: Sample, parts: Sequence[Part]) -> Sample:
+    """The sample of the whole; every part was measured in the steps of the base, in their order."""
+    steps = []
+    for index, of_base in enumerate(base.steps):
+        own = [part.sample.steps[index] for part in parts]
+        steps.append(_step(of_base, own, parts))
+    return Sample(
+        parameters=_stored(base.parameters, [part.sample.parameters for part in parts], parts),
+        weight_bytes=_stored(base.weight_bytes, [part.sample.weight_bytes for part in parts], parts),
+        steps=tuple(steps),
+        uncounted=tuple(dict.fromkeys(name for part in parts for name in part.sample.uncounted)),
+    )
+
+
+def composed_timing(base: Timing, of_parts: Sequence[Timing], parts: Sequence[Part]) -> Timing:
+    """The time of the whole. Its spread is that of parts all as fast, or all as slow, as they ever were.
+
+    A layer that took less than nothing, by noise, counts as nothing.
+    """
+
+    def whole(pick: Callable[[Timing], float]) -> float:
+        layers = (
+            part.layers * max(0.0, pick(timing) - pick(base)) / part.measured_layers
+            for part, timing in zip(parts, of_parts, strict=True)
+        )
+        return pick(base) + sum(layers)
+
+    middle = whole(lambda timing: timing.seconds)
+    return Timing(
+        seconds=middle,
+        low_seconds=min(middle, whole(lambda timing: timing.low_seconds)),
+        high_seconds=max(middle, whole(lambda timing: timing.high_seconds)),
+        repeats=min(timing.repeats for timing in (base, *of_parts)),
+        clock=base.clock,
+    )
+
+
+def _step(base: StepSample, own: Sequence[StepSample], parts: Sequence[Part]) -> StepSample:
+    every = (base, *own)
+    return StepSample(
+        plan=base.plan,
+        timing=composed_timing(base.timing, [step.timing for step in own], parts),
+        state_bytes=_run(base.state_bytes, [step.state_bytes for step in own], parts),
+        transient_bytes=_known_most([step.transient_bytes for step in every]),
+        flops=_run(base.flops, [step.flops for step in own], parts),
+        touched=_touched([step.touched for step in own], parts),
+    )
+
+
+def _stored(base: int, of_parts: Sequence[int], parts: Sequence[Part]) -> int:
+    return _total(base, of_parts, parts, [part.stored for part in parts])
+
+
+def _total(base: int, of_parts: Sequence[int], parts: Sequence[Part], times: Sequence[int]) -> int:
+    total = base
+    for part, value, layers in zip(parts, of_parts, times, strict=True):
+        layer, rest = divmod(value - base, part.measured_layers)
+        assert rest == 0, f"layers of one kind that differ: {part.kind}"
+        total += layers * layer
+    return total
+
+
+def _run(base: int | None, of_parts: Sequence[int | None], parts: Sequence[Part]) -> int | None:
+    known = [value for value in of_parts if value is not None]
+    if base is None or len(known) < len(parts):
+        return None
+    return _total(base, known, parts, [part.layers for part in parts])
+
+
+def _known_most(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return max(known) if len(known) == len(values) else None
+
+
+def _touched(of_parts: Sequence[Touched | None], parts: Sequence[Part]) -> Touched | None:
+    found = [
+        (touched, part.layers / part.measured_layers)
+        for touched, part in zip(of_parts, parts, strict=True)
+        if touched is not None
+    ]
+    if not found:
+        return None
+    return Touched(
+        distinct=sum(touched.distinct * times for touched, times in found),
+        experts=round(sum(touched.experts * times for touched, times in found)),
+        layers=round(sum(touched.layers * times for touched, times in found)),
+    )

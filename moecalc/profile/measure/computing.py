@@ -1,0 +1,126 @@
+"""What is computed of the steps that are timed: on the ceilings of this run, under its dtype and routing."""
+
+from functools import cached_property
+
+import msgspec
+
+from moecalc.api.model import Model
+from moecalc.calc import memory
+from moecalc.calc.deploy.activations import activation_peak
+from moecalc.calc.deploy.ranks import Sharded
+from moecalc.calc.speed.expectation import decode_terms, prefill_terms
+from moecalc.calc.speed.machine import Machine
+from moecalc.calc.speed.reads import Routing
+from moecalc.calc.speed.roofline import Roofline, StepTime
+from moecalc.ir.roles import Component, Role
+from moecalc.ir.rows import Ledger, OpKind
+from moecalc.ir.step import Step
+from moecalc.profile.measure.steps import StepPlan, StepSample
+from moecalc.specs.formats import Precision, find_format
+from moecalc.specs.plan import Plan
+from moecalc.specs.runs import Ceilings, Point
+
+
+class Computed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
+    """A model in one dtype."""
+
+    model: Model
+    dtype: str
+    routing: Routing
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The rows of the language model: what is built and timed."""
+        return self.model.ledger.part(Component.LANGUAGE)
+
+    @cached_property
+    def precision(self) -> Precision:
+        """All weights in the dtype, but those that are stored in one of their own."""
+        return Precision(self.dtype)
+
+    @property
+    def parameters(self) -> int:
+        """Of the language model, tied tensors once."""
+        return self.model.params.total
+
+    @cached_property
+    def weight_bytes(self) -> int:
+        """Of all stored tensors, buffers among them."""
+        return int(memory.weight_bytes(self.ledger, self.precision))
+
+    def state_bytes(self, step: StepPlan) -> int:
+        """Of the sequences after the step."""
+        return int(memory.state_bytes(self.ledger, step.tokens, self.dtype, step.batch))
+
+    def transient_bytes(self, step: StepPlan) -> int:
+        """Activations at their peak: an estimate from the widths of matrices, without workspaces of kernels."""
+        element_bytes = find_format(self.dtype).bits // 8
+        made = activation_peak(self.ledger, Plan(), step.batch * step.new, step.batch, element_bytes)
+        return int(made.total_bytes)
+
+    def peak_bytes(self, step: StepPlan) -> int:
+        """Weights, state and activations."""
+        return self.weight_bytes + self.state_bytes(step) + self.transient_bytes(step)
+
+    def counted_flops(self, step: StepPlan) -> int:
+        """FLOPs as the counter sees them: all score positions, logits of the last; matmuls and convolutions only."""
+        from moecalc.profile.build.counters import counted_choices
+
+        run = Step(step.new, step.past, step.batch)
+        choices = counted_choices(run)
+        seen = (op for op in self.ledger.ops if op.kind is not OpKind.SCAN)
+        return int(sum(op.flops(run, choices) for op in seen))
+
+    def roofline(self, ceilings: Ceilings, device: str) -> Roofline:
+        """The model on one device that does what was measured, in this dtype."""
+        formats = dict.fromkeys((*self.precision.formats, "fp32", "bf16", self.dtype))
+        return Roofline(
+            sharded=Sharded(ledger=self.ledger, plan=Plan()),
+            precision=self.precision,
+            kv_dtype=self.dtype,
+            machines=(
+                Machine(
+                    name=device,
+                    bandwidth=int(ceilings.bytes_per_second),
+                    peaks=dict.fromkeys(formats, int(ceilings.flops_per_second)),
+                ),
+            ),
+        )
+
+    def bound(self, roofline: Roofline, step: StepPlan) -> StepTime:
+        """The least that a step takes at those ceilings."""
+        if step.phase == "decode":
+            return roofline.decode(step.batch, step.tokens, self.routing)
+        return roofline.prefill(step.tokens, step.batch, 0, self.routing)
+
+    def point(self, roofline: Roofline, sample: StepSample) -> Point:
+        """A timed step beside what it was computed to move and to do."""
+        step = sample.plan
+        bound = self.bound(roofline, step)
+        if step.phase == "decode":
+            terms = decode_terms(roofline, step.batch, step.tokens, self.routing)
+        else:
+            terms = prefill_terms(roofline, step.tokens, step.batch, 0, self.routing)
+        return Point(
+            phase=step.phase,
+            batch=step.batch,
+            tokens=step.tokens,
+            timing=sample.timing,
+            weight_bytes=float(bound.weight_bytes),
+            state_bytes=float(bound.state_bytes),
+            flops=float(bound.flops),
+            operations=float(terms["operations"]),
+        )
+
+    def touched(self, step: StepPlan) -> float | None:
+        """Distinct experts that a step is expected to touch, summed over the layers that have them; None if dense."""
+        pools = [
+            (int(weight.layers), weight.pool)
+            for weight in self.ledger.weights
+            if weight.pool is not None and weight.role is Role.EXPERT_DOWN
+        ]
+        tokens = step.batch * step.new
+        shares = (
+            layers * float(pool.experts) * float(self.routing.touched(pool, tokens)) for layers, pool in pools
+        )
+        return float(sum(shares)) if pools else None

@@ -1,0 +1,161 @@
+"""The device that was asked for, what it says of itself, and what it can be asked to compute in."""
+
+import os
+import platform
+from typing import Any, Literal
+
+from moecalc.errors import InputError
+from moecalc.specs.formats import find_format
+from moecalc.specs.runs import RunDevice
+
+INSTALL = "pip install 'moecalc[profile]'"
+
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+"""Names of formats that a model can be run in, and torch's for them."""
+
+KINETO_SILENT = "99"
+"""Above every level of severity that the profiler's library prints to stderr (libkineto, ILoggerObserver.h)."""
+
+
+def import_torch() -> Any:
+    """The library. Raises InputError where it is not installed."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", KINETO_SILENT)  # read once, when torch is loaded
+    try:
+        import torch
+    except ImportError:
+        raise InputError("`moecalc profile` needs torch, which is not installed", hint=INSTALL) from None
+    return torch
+
+
+def choose_device(gpu: int | None, *, cpu: bool) -> Any:
+    """The torch device: a GPU by its index, else the CPU. Raises InputError where there is no such GPU."""
+    torch = import_torch()
+    if cpu and gpu is not None:
+        raise InputError("`--gpu` and `--cpu` exclude each other", hint="choose one")
+    if cpu:
+        return torch.device("cpu")
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if there == 0:
+        built = "" if torch.version.cuda or torch.version.hip else " (this torch is built without CUDA)"
+        raise InputError(
+            f"torch sees no GPU on this machine{built}",
+            hint="`--cpu` profiles on the processor: small models, and its own figures",
+        )
+    index = gpu or 0
+    if not 0 <= index < there:
+        raise InputError(
+            f"no GPU {index}: torch sees {there}",
+            hint=f"`--gpu {there - 1}` is the last one" if there > 1 else "leave `--gpu` out, or `--gpu 0`",
+        )
+    return torch.device("cuda", index)
+
+
+def torch_dtype(name: str, device: Any) -> Any:
+    """Torch's type for a format. Raises InputError for one that models are not run in, or not on this device."""
+    torch = import_torch()
+    known = find_format(name).name
+    if known not in DTYPES:
+        raise InputError(f"`--dtype {name}` cannot be run", hint=f"choose one of {', '.join(DTYPES)}")
+    dtype = getattr(torch, DTYPES[known])
+    try:
+        one = torch.ones(8, 8, dtype=dtype, device=device)
+        float((one @ one).sum())
+    except RuntimeError as error:
+        raise InputError(
+            f"`--dtype {name}` is not supported by torch {torch.__version__} on `{device}`: "
+            f"{str(error).strip().splitlines()[0]}",
+            hint=f"choose another of {', '.join(DTYPES)}",
+        ) from None
+    return dtype
+
+
+def describe_device(device: Any) -> RunDevice:
+    """What a run file says of a device; None for what it does not tell."""
+    torch = import_torch()
+    kind: Literal["cpu", "cuda"] = "cuda" if device.type == "cuda" else "cpu"
+    system = f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}"
+    python, version = platform.python_version(), str(torch.__version__)
+    if kind == "cpu":
+        return RunDevice(
+            kind=kind,
+            name=_cpu_name(),
+            memory_bytes=memory_of(device),
+            threads=torch.get_num_threads(),
+            system=system,
+            python=python,
+            torch=version,
+        )
+    properties = torch.cuda.get_device_properties(device)
+    return RunDevice(
+        kind=kind,
+        name=properties.name,
+        memory_bytes=properties.total_memory,
+        driver=_driver(),
+        cuda=torch.version.cuda or torch.version.hip,
+        clock_mhz=_clock_mhz(torch, device),
+        system=system,
+        python=python,
+        torch=version,
+    )
+
+
+def memory_of(device: Any) -> int | None:
+    """Bytes of memory that the device has; None where the machine does not say."""
+    if device.type == "cuda":
+        torch = import_torch()
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def free_bytes(device: Any) -> int | None:
+    """Bytes that nothing uses now; None where the machine does not say."""
+    if device.type == "cuda":
+        torch = import_torch()
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123 - Linux's, and nothing else's
+            found = dict(line.split(":", 1) for line in file)
+        return int(found["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def _cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - as above
+            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names and names[0] else platform.processor() or platform.machine()
+
+
+def _driver() -> str | None:
+    """The driver's version as its tool prints it; None where there is none."""
+    import shutil
+    import subprocess
+
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    try:
+        said = subprocess.run(  # noqa: S603 - a fixed command, found on the path
+            [tool, "--query-gpu=driver_version", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    lines = said.split()
+    return lines[0] if lines else None
+
+
+def _clock_mhz(torch: Any, device: Any) -> int | None:
+    try:
+        return int(torch.cuda.clock_rate(device))
+    except (ImportError, RuntimeError, AttributeError):  # it needs NVIDIA's management library for Python
+        return None

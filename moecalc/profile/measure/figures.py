@@ -1,0 +1,126 @@
+"""The table: every figure computed and measured, each with the tolerance within which it has to hold."""
+
+from collections.abc import Iterator
+
+from moecalc.profile.measure.computing import Computed
+from moecalc.profile.measure.steps import Sample, StepPlan, StepSample
+from moecalc.specs.runs import Ceilings, Figure, Point
+
+PEAK_TOLERANCE = 0.02
+"""Of peak memory: activations are an estimate, weights and state are not."""
+
+TOUCHED_TOLERANCE = 0.05
+"""Of distinct experts: what is computed is an expectation, what is counted one draw."""
+
+BEATEN = (
+    "beats the ceiling: what it reads lies in caches, or the device was busier while the ceiling was timed"
+)
+
+
+def figures(
+    computed: Computed,
+    sample: Sample,
+    points: dict[StepPlan, Point],
+    ceilings: Ceilings,
+    bounds: dict[StepPlan, float],
+) -> Iterator[Figure]:
+    """All lines, in the order of the table; `bounds` are seconds that a step takes at least at these ceilings."""
+    yield _exact("parameters", "parameters", "parameters", computed.parameters, sample.parameters)
+    yield _exact("weight_bytes", "weights", "bytes", computed.weight_bytes, sample.weight_bytes)
+    for step in (step for step in sample.steps if step.plan.shown):
+        yield from _of_step(computed, sample, step, points[step.plan], ceilings, bounds[step.plan])
+
+
+def _of_step(
+    computed: Computed,
+    sample: Sample,
+    step: StepSample,
+    point: Point,
+    ceilings: Ceilings,
+    bound: float,
+) -> Iterator[Figure]:
+    plan, phase, batch = step.plan, step.plan.phase, step.plan.batch
+    tokens = batch * plan.new
+    seconds = step.timing.seconds
+    yield _exact(
+        f"{phase}.state_bytes", "state", "bytes", computed.state_bytes(plan), step.state_bytes, batch
+    )
+    held = sample.weight_bytes + (step.state_bytes or 0)
+    measured = (
+        None if step.transient_bytes is None or step.state_bytes is None else held + step.transient_bytes
+    )
+    yield Figure(
+        id=f"{phase}.peak_bytes",
+        label="peak memory",
+        unit="bytes",
+        batch=batch,
+        computed=computed.peak_bytes(plan),
+        measured=measured,
+        tolerance=PEAK_TOLERANCE,
+    )
+    yield _exact(
+        f"{phase}.flops",
+        "FLOPs",
+        "FLOPs",
+        computed.counted_flops(plan),
+        step.flops,
+        batch,
+    )
+    name = "decode step" if phase == "decode" else "prefill"
+    spread = f"{step.timing.low_seconds:.3g} to {step.timing.high_seconds:.3g} s in {step.timing.repeats}"
+    yield Figure(
+        id=f"{phase}.seconds",
+        label=name,
+        unit="s",
+        batch=batch,
+        computed=bound,
+        measured=seconds,
+        note=spread if seconds >= bound else f"{spread}; {BEATEN}",
+    )
+    yield Figure(
+        id=f"{phase}.tokens_per_second",
+        label="tokens/s",
+        unit="tokens/s",
+        batch=batch,
+        computed=tokens / bound,
+        measured=tokens / seconds,
+    )
+    yield Figure(
+        id=f"{phase}.mfu",
+        label="MFU",
+        unit="share",
+        batch=batch,
+        measured=point.flops / seconds / ceilings.flops_per_second,
+    )
+    yield Figure(
+        id=f"{phase}.mbu",
+        label="MBU",
+        unit="share",
+        batch=batch,
+        measured=point.moved_bytes / seconds / ceilings.bytes_per_second,
+    )
+    expected = computed.touched(plan)
+    if expected is not None:
+        yield Figure(
+            id=f"{phase}.experts",
+            label="experts touched",
+            unit="",
+            batch=batch,
+            computed=expected,
+            measured=step.touched.distinct if step.touched else None,
+            tolerance=TOUCHED_TOLERANCE,
+            note=f"of {step.touched.experts:,} in {step.touched.layers} layers" if step.touched else "",
+        )
+
+
+def _exact(
+    figure_id: str,
+    label: str,
+    unit: str,
+    computed: int | None,
+    measured: int | None,
+    batch: int | None = None,
+) -> Figure:
+    return Figure(
+        id=figure_id, label=label, unit=unit, batch=batch, computed=computed, measured=measured, tolerance=0.0
+    )

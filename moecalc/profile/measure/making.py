@@ -1,0 +1,112 @@
+"""Who builds what is timed: moecalc's own runner, or the reference library's module."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from moecalc.api.model import Model
+from moecalc.errors import InputError
+from moecalc.ir.roles import Component, Role
+from moecalc.profile.measure.asked import Asked
+from moecalc.profile.measure.runner import Runner
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """One distinct kind of layer."""
+
+    name: str
+    layers: int
+    """How many of it the whole model runs."""
+    stored: int
+    """How many of it the whole model stores: 1 where it is the same one wherever it stands."""
+
+
+class Maker(Protocol):
+    """Builds a model, or parts of it."""
+
+    @property
+    def name(self) -> str:
+        """Whose modules run."""
+        ...
+
+    @property
+    def device(self) -> Any:
+        """Where."""
+        ...
+
+    @property
+    def vocabulary(self) -> int:
+        """Tokens are drawn from so many."""
+        ...
+
+    @property
+    def kinds(self) -> Sequence[Kind]:
+        """The distinct kinds of layers; empty where the model cannot be taken apart."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What must be known of a run."""
+        ...
+
+    def whole(self) -> Runner:
+        """All layers."""
+        ...
+
+    def base(self) -> Runner:
+        """No layers: embeddings, final norm, head."""
+        ...
+
+    def with_layers_of(self, kind: Kind) -> Runner:
+        """The base and one layer of a kind."""
+        ...
+
+
+class ReferenceMaker:
+    """Builds the library's own module, whole."""
+
+    kinds: Sequence[Kind] = ()
+    notes: Sequence[str] = (
+        "the library's own module: its caches are its own affair, and its FLOPs and experts are not counted",
+    )
+
+    def __init__(self, model: Model, asked: Asked, device: Any, dtype: Any) -> None:
+        """Raise InputError where there is no config, or the library cannot build it."""
+        if model.config is None:
+            raise InputError(
+                f"`--via transformers` needs a config, and `{model.name}` is none ({model.source})",
+                hint="give a config.json or a hub id",
+            )
+        from moecalc.profile.measure.via_transformers import TransformersRunner
+
+        self._runner = TransformersRunner(model.config, device, dtype, asked.seed)
+        self.name = self._runner.name
+        self.device = device
+        self.vocabulary = self._runner.vocabulary
+
+    def whole(self) -> Runner:
+        """All layers."""
+        return self._runner
+
+    def base(self) -> Runner:
+        """Cannot be had: nobody asks, as there are no kinds."""
+        raise AssertionError(self.name)
+
+    def with_layers_of(self, kind: Kind) -> Runner:
+        """Cannot be had either."""
+        raise AssertionError(kind)
+
+
+def maker_for(model: Model, asked: Asked, device: Any, dtype: Any) -> Maker:
+    """The one that was asked for. Raises InputError where it cannot build the model."""
+    if asked.via == "transformers":
+        return ReferenceMaker(model, asked, device, dtype)
+    from moecalc.profile.measure.own import OwnMaker
+
+    return OwnMaker(model, asked, device, dtype, _vocabulary(model))
+
+
+def _vocabulary(model: Model) -> int:
+    rows = (w for w in model.ledger.weights if w.component is Component.LANGUAGE)
+    return next((int(w.shape[0].size) for w in rows if w.role is Role.EMBEDDING_TOKENS), 1)

@@ -1,0 +1,185 @@
+"""One run: device, ceilings, the model whole or by its kinds of layers, every step, and the figures."""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from moecalc.api.model import Model
+from moecalc.calc.routing.skewed import routing_under
+from moecalc.calc.speed.calibrated import calibrate
+from moecalc.errors import InputError, UndeterminedError
+from moecalc.profile.measure.asked import Asked
+from moecalc.profile.measure.ceilings import measure_ceilings
+from moecalc.profile.measure.components import component_times, save_trace, traced
+from moecalc.profile.measure.compose import Part, composed
+from moecalc.profile.measure.computing import Computed
+from moecalc.profile.measure.device import (
+    choose_device,
+    describe_device,
+    free_bytes,
+    import_torch,
+    torch_dtype,
+)
+from moecalc.profile.measure.figures import figures
+from moecalc.profile.measure.fitting import check_positions, fits, needed_bytes, too_large
+from moecalc.profile.measure.making import Maker, maker_for
+from moecalc.profile.measure.runner import Runner
+from moecalc.profile.measure.sampling import Conditions, prepared, sample
+from moecalc.profile.measure.steps import Sample, StepPlan, steps_of
+from moecalc.profile.measure.timing import clock_for
+from moecalc.specs.runs import ComponentTime, Run
+
+Progress = Callable[[int, int], None]
+"""Steps that are done, and all there are."""
+
+
+def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
+    """Time a model and hold what was computed against it.
+
+    Raises InputError where torch is missing, the device or the dtype is, or the model does not fit;
+    UndeterminedError for a model whose architecture is not known.
+    """
+    if not isinstance(model, Model):
+        raise UndeterminedError(
+            f"`{model.name}` has no known architecture to build",
+            hint="name a model of the catalogue or a config: `moecalc list`",
+        )
+    torch = import_torch()
+    device = choose_device(asked.gpu, cpu=asked.cpu)
+    dtype = torch_dtype(asked.dtype, device)
+    computed = Computed(model=model, dtype=asked.dtype, routing=routing_under(asked.skew))
+    steps = steps_of(asked.prompt, asked.context, asked.batches, calibrate=asked.calibrate)
+    check_positions(computed, steps)
+    maker = maker_for(model, asked, device, dtype)
+    whole = _is_whole(computed, asked, steps, maker, free_bytes(device))
+    if asked.trace and not whole:
+        raise InputError(
+            "a trace is of one model, and this one is composed of parts",
+            hint="`--layers all` runs it whole, where it fits",
+        )
+    clock = clock_for(device)
+    ceilings = measure_ceilings(torch, device, dtype, asked.dtype, clock)
+    torch.manual_seed(asked.seed)
+    conditions = Conditions(torch, device, clock, asked.repeats, maker.vocabulary)
+    parts = 1 if whole else 1 + len(maker.kinds)
+    done = _counter(progress, parts * len(steps))
+    try:
+        if whole:
+            seen, components = _whole(maker, steps, conditions, asked, done)
+        else:
+            seen, components = _by_kinds(maker, steps, conditions, done), ()
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(torch, error):
+            raise
+        raise too_large(computed, steps, free_bytes(device), f"`{device}`") from None
+    described = describe_device(device)
+    roofline = computed.roofline(ceilings, described.name)
+    points = {step.plan: computed.point(roofline, step) for step in seen.steps}
+    bounds = {step: float(computed.bound(roofline, step).seconds) for step in points}
+    calibration = calibrate(points.values(), ceilings) if asked.calibrate else None
+    notes = [*maker.notes]
+    if seen.uncounted:
+        notes.append(f"FLOPs of these operations are not counted: {', '.join(seen.uncounted)}")
+    if not whole:
+        words = ", ".join(f"{kind.layers} x {kind.name}" for kind in maker.kinds)
+        notes.append(f"composed of one layer of each kind on top of embeddings and head: {words}")
+    return Run(
+        moecalc=version("moecalc"),
+        model=model.name,
+        source=model.source,
+        date=dt.datetime.now(dt.UTC).replace(microsecond=0),
+        seed=asked.seed,
+        runner=maker.name,
+        dtype=asked.dtype,
+        layers="whole" if whole else "composed",
+        prompt=asked.prompt,
+        context=asked.context,
+        batches=asked.batches,
+        routing=asked.skew.words,
+        repeats=asked.repeats,
+        device=described,
+        ceilings=ceilings,
+        figures=tuple(figures(computed, seen, points, ceilings, bounds)),
+        points=tuple(points.values()),
+        components=components,
+        calibration=calibration,
+        notes=tuple(notes),
+    )
+
+
+_Seen = tuple[Sample, tuple[ComponentTime, ...]]
+
+
+def _whole(
+    maker: Maker, steps: Sequence[StepPlan], conditions: Conditions, asked: Asked, done: Callable[[], None]
+) -> _Seen:
+    runner = maker.whole()
+    seen = sample(runner, steps, conditions, done)
+    return seen, _components(runner, steps, conditions, asked.trace)
+
+
+def _by_kinds(
+    maker: Maker, steps: Sequence[StepPlan], conditions: Conditions, done: Callable[[], None]
+) -> Sample:
+    """Each part is built, measured and thrown away before the next."""
+    base = sample(maker.base(), steps, conditions, done)
+    parts = [
+        Part(
+            kind=kind.name,
+            layers=kind.layers,
+            stored=kind.stored,
+            measured_layers=1,
+            sample=sample(maker.with_layers_of(kind), steps, conditions, done),
+        )
+        for kind in maker.kinds
+    ]
+    return composed(base, parts)
+
+
+def _components(
+    runner: Runner, steps: Sequence[StepPlan], conditions: Conditions, path: str | None
+) -> tuple[ComponentTime, ...]:
+    shown = [step for step in steps if step.shown]
+    with conditions.torch.inference_mode():
+        ready = ((step, *prepared(runner, step, conditions)[1:]) for step in shown)
+        seen = traced(conditions.torch, conditions.device, ready)
+    if path is not None:
+        save_trace(seen, path)
+    events = list(seen.events())
+    on_device = conditions.device.type == "cuda"
+    return tuple(
+        time
+        for step in shown
+        for time in component_times(events, step.phase, step.batch, on_device=on_device)
+    )
+
+
+def _is_whole(
+    computed: Computed, asked: Asked, steps: Sequence[StepPlan], maker: Maker, free: int | None
+) -> bool:
+    """Whether the model is run whole. Raises InputError where what was asked for does not fit."""
+    where = f"`{maker.device}`"
+    if asked.layers == "kinds":
+        return False
+    if fits(needed_bytes(computed, steps), free):
+        return True
+    if asked.layers == "all" or asked.via or not maker.kinds:
+        raise too_large(computed, steps, free, where)
+    return False
+
+
+def _counter(progress: Progress | None, total: int) -> Callable[[], None]:
+    finished = 0
+
+    def done() -> None:
+        nonlocal finished
+        finished += 1
+        if progress is not None:
+            progress(finished, total)
+
+    return done
+
+
+def _is_out_of_memory(torch: Any, error: Exception) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,89 @@
+"""One runner through all steps: its weights, and of each step time, memory, FLOPs and experts."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from moecalc.profile.measure.graphs import captured
+from moecalc.profile.measure.memory import peak_bytes_during
+from moecalc.profile.measure.runner import Runner, elements, stored_bytes
+from moecalc.profile.measure.steps import Sample, StepPlan, StepSample, Touched
+from moecalc.profile.measure.timing import Clock, timed
+
+LIMIT_SECONDS = 20.0
+"""Of one step's repeats, once there are enough for a median."""
+
+
+class Conditions:
+    """Where and how steps are run."""
+
+    def __init__(self, torch: Any, device: Any, clock: Clock, repeats: int, vocabulary: int) -> None:
+        self.torch = torch
+        self.device = device
+        self.clock = clock
+        self.repeats = repeats
+        self.vocabulary = vocabulary
+
+    def ids(self, step: StepPlan) -> Any:
+        """Random tokens [batch, new]."""
+        return self.torch.randint(self.vocabulary, (step.batch, step.new), device=self.device)
+
+
+def sample(
+    runner: Runner, steps: Iterable[StepPlan], conditions: Conditions, done: Callable[[], None]
+) -> Sample:
+    """Run every step; `done` is called after each."""
+    weights = list(runner.tensors())
+    seen = []
+    uncounted: dict[str, None] = {}
+    with conditions.torch.inference_mode():
+        for step in steps:
+            found, missed = _step(runner, step, conditions)
+            seen.append(found)
+            uncounted |= dict.fromkeys(missed)
+            done()
+    return Sample(
+        parameters=elements(runner.parameters()),
+        weight_bytes=stored_bytes(weights),
+        steps=tuple(seen),
+        uncounted=tuple(uncounted),
+    )
+
+
+def prepared(
+    runner: Runner, step: StepPlan, conditions: Conditions
+) -> tuple[Any, Callable[[], None], Callable[[], object]]:
+    """A state, what makes it as it is before the step, and the step itself."""
+    state = runner.new_state(step.batch, step.tokens)
+    ids = conditions.ids(step)
+    run = runner.decode if step.phase == "decode" else runner.prefill
+    return state, lambda: runner.fill(state, step.past), lambda: run(ids, state)
+
+
+def _step(runner: Runner, step: StepPlan, conditions: Conditions) -> tuple[StepSample, tuple[str, ...]]:
+    state, again, call = prepared(runner, step, conditions)
+    again()
+    call()  # the first one draws the experts' tokens and finds out which kernels there are: that is no step's work
+    again()
+    flops, missed = runner.count_flops(call) if step.shown else (None, ())
+    state_bytes = stored_bytes(runner.state_tensors(state))
+    touched: Touched | None = runner.touched()
+    again()
+    transient = peak_bytes_during(conditions.torch, conditions.device, call) if step.shown else None
+    fast, how = captured(conditions.torch, conditions.device, step, again, call)
+    timing = timed(
+        fast,
+        conditions.clock,
+        conditions.repeats,
+        limit_seconds=LIMIT_SECONDS,
+        before=again,
+        name=how and f"{conditions.clock.name} around {how}",
+    )
+    made = StepSample(
+        plan=step,
+        timing=timing,
+        state_bytes=state_bytes,
+        transient_bytes=transient,
+        flops=flops,
+        touched=touched,
+    )
+    return made, missed

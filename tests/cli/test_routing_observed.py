@@ -1,0 +1,69 @@
+"""`moecalc routing --observed`: files that are written, combinations that make no sense, widths."""
+
+import json
+import xml.etree.ElementTree as ET
+
+import jsonschema
+import numpy as np
+import pytest
+
+from tests.console import ROOT, run
+
+LOADS = "tests/cli/loads.csv"
+
+
+def test_files_are_written_once(tmp_path):
+    command = (
+        f"moecalc routing --observed {LOADS} --placement 8 --redundant 4 "
+        f"--export-placement {tmp_path}/map.json --heatmap {tmp_path}/loads.svg"
+    )
+    assert run(command).returncode == 0
+    exported = json.loads((tmp_path / "map.json").read_text())
+    assert [len(layer) for layer in exported["physical_to_logical_map"]] == [16, 16]
+    assert ET.fromstring((tmp_path / "loads.svg").read_text()) is not None
+    again = run(command)
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_choices_fit_the_columns(tmp_path, columns):
+    rng = np.random.default_rng(0)
+    choices = np.argsort(rng.gumbel(size=(200, 12, 128)), axis=-1)[:, :, :8].astype(np.int16)
+    np.savez(tmp_path / "c.npz", choices=choices, starts=[0, 100])
+    done = run(f"moecalc routing qwen3-30b-a3b --observed {tmp_path}/c.npz --placement 8", columns)
+    assert done.returncode == 0, done.stderr
+    # The table of layers is as wide as its figures: 72 columns with its last one.
+    assert max(map(len, done.stdout.splitlines())) <= max(columns, 80)
+    assert "made from the first half" in done.stdout.replace("\n  ", " ")
+
+
+def test_json_is_as_the_schema_says():
+    done = run(f"moecalc routing --observed {LOADS} --placement 8 --redundant 4 --json")
+    report = json.loads(done.stdout)
+    schema = json.loads((ROOT / "moecalc/render/report.schema.json").read_text())
+    jsonschema.validate(report, schema)
+    assert report["observed"]["gshard_loss"] is None
+    assert len(report["placement"]["physical_to_logical_map"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (f"--observed {LOADS} --train-demo", "exclude each other"),
+        (f"--observed {LOADS} --redundant 4", "copies of experts without ranks"),
+        (f"--observed {LOADS} --export-placement x.json", "no placement to export"),
+        (f"--observed {LOADS} --heatmap x.png", "is no SVG file"),
+        (f"llama-3.1-8b --observed {LOADS}", "is dense"),
+        (f"mixtral-8x7b --observed {LOADS}", "the counts are of 12 experts, the model has 8"),
+        (f"mixtral-8x7b --observed {LOADS} --ep 8", "`--ep` says nothing about a recording"),
+        ("--record prompts.txt", "no model to record"),
+        ("--ep 8", "no model"),
+    ],
+)
+def test_combinations_that_make_no_sense(options, said):
+    done = run(f"moecalc routing {options}")
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "hint:" in done.stderr
+    assert "Traceback" not in done.stderr
