@@ -27,7 +27,7 @@ from moecalc.calc.deploy.fitted import (
     capacity_of,
     device_words,
 )
-from moecalc.calc.deploy.fitting import Room, roomiest
+from moecalc.calc.deploy.fitting import Room, balanced, roomiest
 from moecalc.calc.deploy.offload import Offload
 from moecalc.calc.deploy.ranks import surplus
 from moecalc.calc.deploy.shares import loaded_bytes
@@ -157,6 +157,7 @@ def _answer(
         trained_length=found.context_length,
         options=options,
         roomier=_roomier(chosen) if plan is None and chosen.fits else None,
+        evener=_evener(chosen) if plan is not None and not chosen.fits else None,
         offload=offload,
         offload_instead=instead,
         unlimited=_unlimited(chosen),
@@ -233,6 +234,7 @@ def _options(rows: dict[str, _Try]) -> Iterator[Option]:
             max_context=one.longest_context(),
             max_sequences=one.most_sequences(),
             offload=offload,
+            stages=one.holding.plan.stages if one.room.is_uniform else (),
         )
 
 
@@ -244,6 +246,12 @@ def _roomier(chosen: _Try) -> Roomier | None:
     if best is None or own is None or best[1] < ROOMIER * own:
         return None
     return Roomier(plan=best[0].plan.words, max_sequences=best[1])
+
+
+def _evener(chosen: _Try) -> Plan | None:
+    """The plan that was asked for with stages under which it fits, where there are any."""
+    found = balanced(chosen.shards, chosen.precision, chosen.room, chosen.setting.case, chosen.holding)
+    return None if found is None else found.plan
 
 
 def _unlimited(chosen: _Try) -> Offload | None:

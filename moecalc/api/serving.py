@@ -27,7 +27,7 @@ from moecalc.api.precision import RELEASED, precision_for
 from moecalc.api.skews import fullest_rank, skew_of
 from moecalc.calc.deploy.budget import usable
 from moecalc.calc.deploy.fitted import capacity_of
-from moecalc.calc.deploy.fitting import MACHINE, Case, Room, Shards, deal_layers
+from moecalc.calc.deploy.fitting import MACHINE, Case, Room, Shards, balanced, deal_layers
 from moecalc.calc.deploy.ranks import LOADED, Sharded, kv_copies
 from moecalc.calc.deploy.sharding import layer_count
 from moecalc.calc.serving.reservation import logical_bytes, naive_bytes
@@ -171,12 +171,13 @@ def _dealt(
 ) -> Plan:
     """All devices as one tensor-parallel group, or whole layers on each where the engine splits nothing else.
 
-    Unequal devices get layers by their memory, as `fit` deals them.
+    Unequal devices get layers by their memory, and equal ones that do not hold equally many as many as fit, as `fit`
+    deals them.
     """
     capacities = tuple(usable(capacity_of(device), scheduler.utilization) for device in fleet.devices)
     room = Room(capacities, engine.overheads.inside_bytes(fleet.count))
-    if room.is_uniform:
-        return Plan(pipeline=fleet.count) if by_layers(engine) else Plan(tensor=fleet.count)
+    if room.is_uniform and not by_layers(engine):
+        return Plan(tensor=fleet.count)
     logical = engine.reservation.rule == "logical"
     case = Case(
         kv_dtype=cache,
@@ -186,7 +187,12 @@ def _dealt(
         lookups_in_ram=lookups_in_ram(engine, fleet.devices),
         rules=None if logical else EngineRules(engine, scheduler),
     )
-    return deal_layers(shards, precision, room, case)
+    if not room.is_uniform:
+        return deal_layers(shards, precision, room, case)
+    even = case.holding(shards.sharded(Plan(pipeline=fleet.count)), precision)
+    if all(rank.free_bytes >= 0 for rank in case.ranks(even, room)):
+        return even.plan
+    return (balanced(shards, precision, room, case, even) or even).plan
 
 
 def _check_speculation(found: Model, engine: Engine) -> None:

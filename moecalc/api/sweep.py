@@ -43,23 +43,36 @@ SWEEP = "1..4096"
 _COUNTED = re.compile(r"\s*\d+\s*([x×*]|\s)", re.IGNORECASE)
 
 
+_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
+
+
 def batches_of(text: str) -> tuple[int, ...]:
-    """`32` or `1..4096` (powers of two between, both ends included). Raises InputError for anything else."""
-    hint = "type a number of sequences, or a range: `32`, `1..4096`"
+    """`32`, `1,8,64`, or `1..4096` (powers of two between, both ends included). Raises InputError for anything else.
+
+    `1,024` is one number: a comma before exactly three digits, after at most three, separates thousands.
+    """
     first, dots, last = text.strip().partition("..")
-    sizes = []
-    for part in (first, last) if dots else (first,):
-        digits = part.strip().replace(",", "")
-        if not (digits.isdecimal() and digits.isascii() and len(digits) <= 9) or not int(digits):
-            raise InputError(f"`--batch {text}` is not a number of sequences", hint=hint)
-        sizes.append(int(digits))
-    low, high = sizes[0], sizes[-1]
-    if low > high:
-        raise InputError(f"`--batch {text}` ends before it begins", hint=f"type `--batch {high}..{low}`")
-    if high > MOST_BATCH:
+    if dots:
+        low, high = _batch(first, text), _batch(last, text)
+        if low > high:
+            raise InputError(f"`--batch {text}` ends before it begins", hint=f"type `--batch {high}..{low}`")
+        powers = [2**power for power in range(MOST_BATCH.bit_length()) if low < 2**power < high]
+        return tuple(dict.fromkeys((low, *powers, high)))
+    parts = [first] if _THOUSANDS.fullmatch(first.strip()) else first.split(",")
+    return tuple(sorted({_batch(part, text) for part in parts}))
+
+
+def _batch(part: str, text: str) -> int:
+    """One number of sequences of what was typed."""
+    hint = "type a number of sequences, several, or a range: `32`, `1,8,64`, `1..4096`"
+    digits = part.strip()
+    if _THOUSANDS.fullmatch(digits):
+        digits = digits.replace(",", "")
+    if not (digits.isdecimal() and digits.isascii() and len(digits) <= 9) or not int(digits):
+        raise InputError(f"`--batch {text}` is not a number of sequences", hint=hint)
+    if int(digits) > MOST_BATCH:
         raise InputError(f"`--batch {text}` is more than {MOST_BATCH:,} sequences", hint=hint)
-    powers = [2**power for power in range(MOST_BATCH.bit_length()) if low < 2**power < high]
-    return tuple(dict.fromkeys((low, *powers, high)))
+    return int(digits)
 
 
 class Candidate(msgspec.Struct, frozen=True):

@@ -25,7 +25,7 @@ EXAMPLES = (
 BatchOption = Annotated[
     str,
     typer.Option(
-        "--batch", help="Tokens of a step over all devices, e.g. 32; 1..4096 is every power of two."
+        "--batch", help="Tokens of a step over all devices, e.g. 32 or 1,8,64; 1..4096 is every power of two."
     ),
 ]
 RanksOption = Annotated[

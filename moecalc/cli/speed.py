@@ -29,7 +29,8 @@ BatchOption = Annotated[
     str | None,
     typer.Option(
         "--batch",
-        help="Sequences at once over all devices; 1..4096 is a sweep. Default: 1; 1..4096 where there is a choice.",
+        help="Sequences at once over all devices; 1,8,64 or 1..4096 is a sweep. Default: 1, or 1..4096 where there is "
+        "a choice.",
     ),
 ]
 FleetsOption = Annotated[

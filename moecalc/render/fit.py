@@ -124,6 +124,10 @@ def caption(fit: Fit) -> str:
     said.append(f"sequences: the most of {_tokens(case.context)}")
     if any(fit.beyond(option.max_context) for option in fit.options):
         said.append(f"*: beyond the trained length of {fit.trained_length:,}")
+    if any(option.stages for option in fit.options):
+        said.append(
+            "uneven: stages of different numbers of layers, which `--quant` with that row's name prints"
+        )
     engines = dict.fromkeys(option.engine for option in fit.options)
     if len(engines) > 1:
         said.append("GGUF mixtures under llama.cpp's rules, the rest under no engine's")
@@ -143,8 +147,13 @@ def remarks(fit: Fit, explain: bool = False) -> list[str]:
     words = {"mtp": "prediction modules", "vision": "the vision tower", "audio": "the audio tower"}
     said += [f"not counted: {words[what]}, {_gib(size)} GiB" for what, size in fit.left_out if what in words]
     said += [f"memory of {note}" for note in fit.capacity_notes]
-    said.append(f"assumed: {assumed_words(fit.setting_in_force)}")
+    said.append(f"assumed: {assumed_words(fit.setting_in_force)}{_padding(fit)}")
     return said
+
+
+def _padding(fit: Fit) -> str:
+    padded = 0 if fit.placed is not None else fit.holding.padding_bytes[fit.fullest.stage]
+    return f"; of the runtime {_gib(padded)} GiB are kernels' padding of the experts" if padded else ""
 
 
 def assumed_words(setting: Setting) -> str:
@@ -215,6 +224,8 @@ def _ways_out(fit: Fit) -> Iterator[str]:
             f"ktransformers (SGLang): {' '.join(kt.flags)}: {kt.gpu_experts} of {kt.experts} experts of each layer "
             f"on the GPUs, {_gib(kt.gpu_bytes)} GiB each; {_gib(kt.ram_bytes)} GiB of RAM for the whole model"
         )
+    if fit.evener is not None:
+        yield f"it fits with `{fit.evener.words} --stages {','.join(map(str, fit.evener.stages))}`"
     if fit.roomier is not None:
         yield f"more sequences: `{fit.roomier.plan}` holds {fit.roomier.max_sequences:,}"
 
@@ -231,12 +242,16 @@ def _copies(fit: Fit, explain: bool) -> Iterator[str]:
 
 
 def _how(option: Option) -> str:
-    return option.plan if option.offload is None else " ".join(option.offload.flags)
+    if option.offload is not None:
+        return " ".join(option.offload.flags)
+    return f"{option.plan}, uneven" if option.stages else option.plan
 
 
 def _plan(fit: Fit) -> str:
     """How it is spread, behind a comma; nothing on one device."""
     plan = fit.holding.plan
+    if plan.stages and len(fit.fleet.groups) == 1:
+        return f", {plan.words} --stages {','.join(map(str, plan.stages))}"
     if plan.stages:
         return f", layers {' + '.join(map(str, plan.stages))}"
     return f", {plan.words}" if plan.devices > 1 else ""

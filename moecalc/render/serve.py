@@ -6,7 +6,7 @@ from moecalc.calc.deploy.budget import MOST_SEQUENCES
 from moecalc.calc.deploy.fitted import capacity_of
 from moecalc.calc.serving.served import Serving
 from moecalc.calc.serving.serving import RankBudget
-from moecalc.calc.serving.serving_lines import overheads, peak_range, rule_words
+from moecalc.calc.serving.serving_lines import PADDING, overheads, peak_range, rule_words
 from moecalc.calc.serving.serving_words import launch_command, log_lines
 from moecalc.ir.numeric import Number
 from moecalc.render.layout import bold, dim, paragraph, table
@@ -117,14 +117,16 @@ def budget_rows(serving: Serving) -> list[list[str]]:
         )
     rows.append(["weights", _gib(budget.weight_bytes), f"{serving.precision}: {groups}"])
     rows.append(["activation peak", _gib(budget.activation_bytes), _peak_words(serving, budget)])
-    for name, size, low, high in overheads(serving):
-        outside = name == "CUDA context" and budget.context_outside
+    for part in overheads(serving):
+        outside = part.name == "CUDA context" and budget.context_outside
         words = ["assumed"]
-        if low is not None and high is not None:
-            words.append(f"logs have {_gib(low)} to {_gib(high)}")
+        if part.low is not None and part.high is not None:
+            words.append(f"logs have {_gib(part.low)} to {_gib(part.high)}")
+        if part.name == PADDING:
+            words.append("of the experts, whose sides are rounded up to the kernels' tiles")
         if outside:
             words.append("beside that share")
-        rows.append([name, _gib(size.bytes), ", ".join(words)])
+        rows.append([part.name, _gib(part.bytes), ", ".join(words)])
     rows.append(["left for state", _gib(budget.available_bytes), serving.kv_dtype])
     return rows
 
@@ -173,13 +175,20 @@ def _remarks(serving: Serving) -> list[str]:
 
 
 def _sources(serving: Serving) -> list[str]:
-    said = [f"{name}, assumed: {size.source}" for name, size, *_ in overheads(serving)]
+    said = [f"{part.name}, assumed: {part.source}" for part in overheads(serving)]
     copies = serving.engine.overheads.sampler_copies
     if copies is not None and any(budget.activations.logits_bytes for budget in serving.budgets):
         said.append(f"copies of the logits at the sampler's peak, {copies.value}, assumed: {copies.source}")
     chosen = ", ".join(
-        f"{name} {_value(value)}" for name, value in serving.defaults.items() if name != "engine"
+        f"{name} {_value(value)}"
+        for name, value in serving.defaults.items()
+        if name not in {"engine", "context"}
     )
+    if "context" in serving.defaults and serving.trained_length is not None:
+        said.append(
+            f"context, assumed: the trained length, {serving.scheduler.context:,}; `--context` sets another, and "
+            f"{serving.engine.name} itself takes what the checkpoint's config says"
+        )
     if chosen:
         said.append(f"{serving.engine.name}'s defaults, not chosen here: {chosen}")
     return said

@@ -72,9 +72,15 @@ def heading(speed: Speed) -> str:
 def verdict(speed: Speed) -> str:
     """What can be had at most, and what is expected."""
     decode = speed.decode
-    said = f"decode: at most {rate(decode.ceiling_tokens_per_second_per_user)} tokens/s"
+    said = (
+        "" if speed.held.fits or speed.hybrid is not None else "does not fit; on devices with more memory: "
+    )
+    said += f"decode: at most {rate(decode.ceiling_tokens_per_second_per_user)} tokens/s"
     if decode.batch > 1:
         said += f" per sequence, {rate(decode.ceiling_tokens_per_second)} in all"
+    conditions = ["under this plan"] if speed.devices > 1 else []
+    conditions += ["without speculation"] if speed.speculation is not None else []
+    said += f", {' and '.join(conditions)}" if conditions else ""
     known = isinstance(decode.expected, Expected) or speed.served is None
     said += f"; {_expected(decode.expected if known else speed.served, decode.batch)}"
     if not known and isinstance(speed.served, Expected):

@@ -18,16 +18,23 @@ def sweep_text(sweep: Sweep, columns: int) -> str:
     lines = [bold(line) for line in paragraph(heading(sweep), columns, "  ")]
     for said in answers(sweep):
         lines += paragraph(said, columns, "  ")
+    said_of_expected = True
     if sweep.frontier:
         rows = frontier_rows(sweep)
+        header = rows[0]
         align = ">>>>" + "<" * (len(rows[0]) - 4)
         laid = table(rows, align)
         while max(map(len, laid)) > columns and len(rows[0]) > 4:
             rows = [row[:-1] for row in rows]
             laid = table(rows, align[: len(rows[0])])
         lines += ["", *paragraph(TITLE, columns), bold(laid[0]), *laid[1:]]
+        said_of_expected = rows[0] == header or sweep.as_expected is not None
     lines.append("")
+    if not said_of_expected:
+        lines += [dim(line) for line in paragraph(NARROW, columns, "  ")]
     for remark in _remarks(sweep):
+        if remark.startswith(EXPECTED) and not said_of_expected:
+            continue
         lines += [dim(line) for line in paragraph(remark, columns, "  ")]
     for warning in sweep.warnings:
         lines += paragraph(f"warning: {warning}", columns, "  ")
@@ -42,6 +49,8 @@ def sweep_markdown(sweep: Sweep) -> str:
     return "\n\n".join([*parts, *_remarks(sweep), *(f"warning: {warning}" for warning in sweep.warnings)])
 
 
+EXPECTED = "expected: "
+NARROW = "expected speeds: in a wider terminal, or with `--json`"
 TITLE = "the frontier at the ceiling: no other plan or batch on these devices is faster per user and per GPU"
 
 
@@ -50,7 +59,9 @@ def heading(sweep: Sweep) -> str:
     weights = (
         f"weights as released ({sweep.precision})" if sweep.quant == "released" else f"weights {sweep.quant}"
     )
-    return f"{sweep.model}, {sweep.context:,} tokens, {weights}" + (
+    fleet = _one_fleet(sweep)
+    on = f" on {fleet}" if fleet is not None else ""
+    return f"{sweep.model}{on}, {sweep.context:,} tokens, {weights}" + (
         f": {sweep.slo.text}" if sweep.slo is not None else ""
     )
 
@@ -74,8 +85,9 @@ def answers(sweep: Sweep) -> list[str]:
 def frontier_rows(sweep: Sweep) -> list[list[str]]:
     """A header, and the points of the frontier, the fastest user of each kind of device first."""
     priced = any(point.usd_per_million is not None for point in sweep.frontier)
-    head = ["tokens/s per user", "per GPU", "$ per M out" if priced else "TTFT", "batch", "devices", "plan"]
-    rows = [[*head, "binds", "expected per user"]]
+    head = ["tokens/s per user", "per GPU", "$ per M out" if priced else "TTFT", "batch"]
+    alike = _one_fleet(sweep) is not None  # then the heading names it
+    rows = [[*head, *([] if alike else ["devices"]), "plan", "binds", "expected per user"]]
     for point in _thinned(sweep.frontier):
         third = _usd(point) if priced else _ttft(point)
         rows.append(
@@ -84,13 +96,19 @@ def frontier_rows(sweep: Sweep) -> list[list[str]]:
                 rate(point.per_device),
                 third,
                 f"{point.batch:,}",
-                point.on.fleet,
+                *([] if alike else [point.on.fleet]),
                 point.on.plan.words,
                 point.bound,
                 _expected(point),
             ]
         )
     return rows
+
+
+def _one_fleet(sweep: Sweep) -> str | None:
+    """The devices of every point of the frontier, where they are the same."""
+    fleets = {point.on.fleet for point in sweep.frontier}
+    return fleets.pop() if len(fleets) == 1 else None
 
 
 def _thinned(points: Sequence[Point]) -> Iterable[Point]:
@@ -160,7 +178,7 @@ def _remarks(sweep: Sweep) -> Iterable[str]:
     chosen = [choice.point for choice in (sweep.as_expected,) if choice is not None]
     known = [p.expected for p in (*chosen, *sweep.frontier) if isinstance(p.expected, Expected)]
     for words in dict.fromkeys(expected.words for expected in known):
-        yield f"expected: {words}"
+        yield f"{EXPECTED}{words}"
     if any(point.on.devices > MACHINE for point in sweep.frontier):
         yield f"beyond {MACHINE} devices a network joins machines, which only adds to these times"
     if sweep.prices:

@@ -153,6 +153,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         named = [
             f"{option} {getattr(self, name)}" for name, option in OPTIONS.items() if getattr(self, name) > 1
         ]
+        if self.redundant_experts:
+            named.append(f"--redundant-experts {self.redundant_experts}")
         named += [option for name, option in SWITCHES.items() if getattr(self, name)]
         return " ".join(named) or "1 device"
 

@@ -172,3 +172,18 @@ def test_a_tensor_split_deals_the_layers_that_were_counted(
     dealt = [sum(end <= slot / slots for end in ends) for slot in range(slots)]
     assert [dealt.count(place) for place in range(len(split))] == [*layers[:-1], layers[-1] + 1]
     assert "--tensor-split " + ",".join(map(str, split)) in (fitted.launch or "")
+
+
+def test_both_deal_layers_unevenly_where_equally_many_do_not_fit() -> None:
+    asked = {"engine": "llama.cpp", "quant": "q8_0", "context": 8192}
+    fitted, served = (command("deepseek-v3", devices("10xh100"), **asked) for command in (fit, serve))
+    assert fitted.fits
+    assert served.state.fits
+    assert fitted.holding.plan == served.plan
+    assert sum(served.plan.stages) == 61
+    typed = fit("deepseek-v3", devices("10xh100"), **asked, plan=Plan(pipeline=10))
+    assert not typed.fits
+    assert typed.evener is not None
+    again = fit("deepseek-v3", devices("10xh100"), **asked, plan=typed.evener)
+    assert again.fits
+    assert again.evener is None

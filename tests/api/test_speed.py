@@ -173,9 +173,15 @@ def test_batches_as_typed():
     assert batches_of("1..8") == (1, 2, 4, 8)
     assert batches_of("3..20") == (3, 4, 8, 16, 20)
     assert batches_of("5..5") == (5,)
+    assert batches_of("1,32") == (1, 32)
+    assert batches_of("64,1,8,8") == (1, 8, 64)
+    assert batches_of("1,024") == (1024,)
+    assert batches_of("1..1,024")[-1] == 1024
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "8..2", "1..", "..4", "a", "1...4", "1e3", "99999999999", ""])
+@pytest.mark.parametrize(
+    "text", ["0", "-1", "8..2", "1..", "..4", "a", "1...4", "1e3", "99999999999", "", "1,", "1,,2", ","]
+)
 def test_other_batches_are_refused(text):
     with pytest.raises(InputError, match="--batch"):
         batches_of(text)

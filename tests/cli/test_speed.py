@@ -64,6 +64,26 @@ def test_markdown_has_tables(name):
     assert "| ---" in done.stdout
 
 
+def test_an_unknown_limit_has_a_whole_hint():
+    done = run("moecalc speed llama-3.1-8b --gpu h100 --slo 'foo<1s'")
+    assert done.returncode == 2
+    assert "None" not in done.stderr
+
+
+def test_what_does_not_fit_is_said_first():
+    done = run("moecalc speed llama-3.1-70b --gpu h100")
+    assert done.stdout.splitlines()[1].startswith("does not fit")
+
+
+def test_a_table_without_expectations_has_no_footnote_of_them():
+    narrow, wide = (
+        run("moecalc speed deepseek-v3 --gpu 8xh200 --batch 1..64", columns) for columns in (80, 120)
+    )
+    assert "expected: " not in narrow.stdout
+    assert "in a wider terminal" in narrow.stdout
+    assert "expected: fitted" in wide.stdout
+
+
 def test_every_public_line_is_there():
     found = json.loads(run(f"{typed('batch')} --json").stdout)
     lines = {line["id"]: line for line in found["models"][0]["lines"]}

@@ -14,6 +14,7 @@ from moecalc.ir.numeric import Number
 from moecalc.specs.engines import Engine
 from moecalc.specs.fleet import UNLISTED, Fleet, missing
 from moecalc.specs.hardware import Accelerator
+from moecalc.specs.plan import Plan
 from moecalc.specs.workload import LONGEST, Workload
 
 
@@ -49,6 +50,8 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     max_sequences: int | None
     offload: Offload | None = None
     """The placement beside the RAM that was named, where it fits with that alone."""
+    stages: tuple[int, ...] = ()
+    """Layers of each pipeline stage where equal devices hold it with unequal stages only; empty elsewhere."""
 
 
 class OffloadCeiling(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +87,8 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
     trained_length: int | None
     options: tuple[Option, ...]
     roomier: Roomier | None
+    evener: Plan | None
+    """The plan that was asked for with other numbers of layers for each stage, where it fits with those alone."""
     offload: Offload | None
     """Where it does not fit the devices alone: beside the RAM that was named, or as much of it as it takes."""
     offload_instead: tuple[str, Offload] | None

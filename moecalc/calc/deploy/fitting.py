@@ -163,8 +163,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 def best_holding(shards: Shards, precision: Precision, room: Room, case: Case) -> Holding:
     """The plan to use: of those that fit, the one with most tensor parallelism, for that adds bandwidth too.
 
-    Plans that cut no quantization block go before all others. Where none fits, the one that lacks least. Raises
-    InputError where no plan uses exactly these devices.
+    Plans that cut no quantization block go before all others. Where none fits, pipelines get other numbers of layers
+    for each stage; where none fits then, the one that lacks least. Raises InputError where no plan uses exactly these
+    devices.
     """
     plans = (
         shards.loadable(room.devices, precision, case.layers_only)
@@ -181,7 +182,32 @@ def best_holding(shards: Shards, precision: Precision, room: Room, case: Case) -
     tried = [case.holding(shards.sharded(plan), precision) for plan in plans]
     free = [fullest(case.ranks(holding, room)).free_bytes for holding in tried]
     fitting = [holding for holding, left in zip(tried, free, strict=True) if left >= 0]
-    return fitting[0] if fitting else tried[free.index(max(free))]
+    if fitting:
+        return fitting[0]
+    dealt = (balanced(shards, precision, room, case, holding) for holding in tried)
+    return next((holding for holding in dealt if holding is not None), tried[free.index(max(free))])
+
+
+def balanced(
+    shards: Shards, precision: Precision, room: Room, case: Case, holding: Holding
+) -> Holding | None:
+    """The same pipeline with other numbers of layers for each stage, where one of those fits.
+
+    Layers differ (dense ones before those with experts), and the first and the last stage have the embedding and the
+    head beside them: equally many layers each are not equally many bytes.
+    """
+    if holding.plan.pipeline == 1 or holding.plan.stages:
+        return None
+    if sum(rank.free_bytes for rank in case.ranks(holding, room)) < 0:
+        return None  # what all stages together lack, no dealing gives
+    found = case.holding(shards.sharded(_uneven(shards, precision, room, case, holding.sharded)), precision)
+    return found if fullest(case.ranks(found, room)).free_bytes >= 0 else None
+
+
+def _uneven(shards: Shards, precision: Precision, room: Room, case: Case, sharded: Sharded) -> Plan:
+    """The pipeline with layers moved to where most is left."""
+    sizes = tuple(len(layers) for layers in sharded.stage_layers)
+    return _evened(shards, precision, room, case, msgspec.structs.replace(sharded.plan, stages=sizes))
 
 
 def roomiest(shards: Shards, precision: Precision, room: Room, case: Case) -> tuple[Holding, int] | None:
@@ -211,12 +237,19 @@ def deal_layers(shards: Shards, precision: Precision, room: Room, case: Case) ->
     total = sum(room.capacities)
     sizes = [max(1, int(layers * capacity // total)) for capacity in room.capacities]
     sizes[max(range(len(sizes)), key=lambda i: sizes[i])] += layers - sum(sizes)
+    return _evened(shards, precision, room, case, Plan(pipeline=len(sizes), stages=tuple(sizes)))
+
+
+def _evened(shards: Shards, precision: Precision, room: Room, case: Case, plan: Plan) -> Plan:
+    """The plan with layers moved one by one from the fullest stage to the emptiest, while that helps the fullest.
+
+    Of several that are equally full one after the other gives: that helps as soon as none of them is left as full.
+    """
 
     def free(plan: Plan) -> list[Number]:
         ranks = case.ranks(case.holding(shards.sharded(plan), precision), room)
         return [rank.free_bytes for rank in ranks]
 
-    plan = Plan(pipeline=len(sizes), stages=tuple(sizes))
     left = free(plan)
     while True:
         giver, taker = left.index(min(left)), left.index(max(left))
@@ -225,9 +258,9 @@ def deal_layers(shards: Shards, precision: Precision, room: Room, case: Case) ->
         moved[taker] += 1
         if giver == taker or moved[giver] < 1:
             return plan
-        tried = Plan(pipeline=len(moved), stages=tuple(moved))
+        tried = msgspec.structs.replace(plan, stages=tuple(moved))
         after = free(tried)
-        if min(after) <= min(left):
+        if sorted(after) <= sorted(left):
             return plan
         plan, left = tried, after
 
@@ -252,12 +285,16 @@ class Search:
         self._overhead = overhead
         self._case = case
         self._fullest: dict[int, tuple[Plan, Rank] | None] = {}
+        self._sums: dict[int, list[tuple[Number, Sharded]]] = {}
+        self._dealt: dict[tuple[int, Plan], tuple[Plan, Rank]] = {}
 
     def fewest(self, capacity_bytes: Number, counts: Sequence[int] = COUNTS) -> Need | None:
         """The smallest of `counts` that holds it under some plan; None where none does."""
         for count in counts:
             best = self._best(count)
-            if best is not None and best[1].total_bytes <= capacity_bytes:
+            if best is not None and best[1].total_bytes > capacity_bytes:
+                best = self._unevenly(count, capacity_bytes)
+            if best is not None:
                 rank = msgspec.structs.replace(best[1], capacity_bytes=capacity_bytes)
                 return Need(count, best[0], rank)
         return None
@@ -265,10 +302,33 @@ class Search:
     def _best(self, count: int) -> tuple[Plan, Rank] | None:
         """The plan for that many devices whose fullest rank holds least, and that rank."""
         if count not in self._fullest:
-            room = Room((0,) * count, self._overhead(count))
-            tried = []
+            tried, sums = [], []
             for plan in self._shards.loadable(count, self._precision, self._case.layers_only):
-                holding = self._case.holding(self._shards.sharded(plan), self._precision)
-                tried.append((plan, fullest(self._case.ranks(holding, room))))
+                sharded = self._shards.sharded(plan)
+                ranks = self._ranks(sharded, count)
+                tried.append((plan, fullest(ranks)))
+                if plan.pipeline > 1:
+                    sums.append((sum(rank.total_bytes for rank in ranks), sharded))
+            self._sums[count] = sums
             self._fullest[count] = min(tried, key=lambda pair: pair[1].total_bytes, default=None)
         return self._fullest[count]
+
+    def _unevenly(self, count: int, capacity_bytes: Number) -> tuple[Plan, Rank] | None:
+        """A pipeline that fits with other numbers of layers for each stage; tried where all stages together do."""
+        for total, sharded in self._sums[count]:
+            if total <= capacity_bytes * sharded.plan.pipeline:
+                key = count, sharded.plan
+                if key not in self._dealt:
+                    room = self._room(count)
+                    plan = _uneven(self._shards, self._precision, room, self._case, sharded)
+                    self._dealt[key] = plan, fullest(self._ranks(self._shards.sharded(plan), count))
+                if self._dealt[key][1].total_bytes <= capacity_bytes:
+                    return self._dealt[key]
+        return None
+
+    def _room(self, count: int) -> Room:
+        """So many devices that give nothing: what each lacks is what its rank holds."""
+        return Room((0,) * count, self._overhead(count))
+
+    def _ranks(self, sharded: Sharded, count: int) -> tuple[Rank, ...]:
+        return self._case.ranks(self._case.holding(sharded, self._precision), self._room(count))

@@ -1,6 +1,7 @@
 """What each rank of a plan holds, and what the plan stores more than once."""
 
 from collections import defaultdict
+from fractions import Fraction
 from functools import cached_property
 from typing import Literal
 
@@ -144,6 +145,10 @@ def surplus(
             once = precision.bytes_of(whole)
             held = share_bytes(precision, whole, share) * plan.stage_devices
             stored[whole.role.group] -= once
+            if whole.pool is not None and plan.redundant_experts:
+                copies = once * Fraction(plan.redundant_experts, int(whole.pool.experts))
+                extra[whole.role.group, "copied"] += copies
+                held -= copies
             if held != once:
                 # Rounded up, a row grows by less than one more copy of itself.
                 padded = share.elements < whole.elements and held < 2 * once

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from moecalc.calc.deploy.budget import MOST_SEQUENCES
 from moecalc.calc.deploy.fit_lines import bounded
 from moecalc.calc.serving.served import Serving
@@ -11,6 +13,9 @@ from moecalc.ir.numeric import Number
 from moecalc.report import Basis, Line, ModelReport, Report
 from moecalc.specs.hardware import Capacity
 from moecalc.specs.workload import LONGEST
+
+PADDING = "kernels' padding"
+"""The name of what kernels add to the experts."""
 
 
 def serving_report(serving: Serving) -> Report:
@@ -44,8 +49,8 @@ def serving_report(serving: Serving) -> Report:
                 )
             ],
             "assumed": {
-                name: {"bytes": size.bytes, "low": low, "high": high, "source": size.source}
-                for name, size, low, high in overheads(serving)
+                part.name: {"bytes": part.bytes, "low": part.low, "high": part.high, "source": part.source}
+                for part in overheads(serving)
             }
             | _copies(serving),
             "log": list(log_lines(serving)),
@@ -55,8 +60,18 @@ def serving_report(serving: Serving) -> Report:
     )
 
 
-def overheads(serving: Serving) -> list[tuple[str, Capacity, int | None, int | None]]:
-    """What was assumed beside weights, state and activations, by name, with the range that logs show."""
+class Assumed(msgspec.Struct, frozen=True):
+    """What was assumed of one GPU beside weights, state and activations, with the range that logs show."""
+
+    name: str
+    bytes: int
+    low: int | None
+    high: int | None
+    source: str
+
+
+def overheads(serving: Serving) -> list[Assumed]:
+    """What was assumed, by name: of the GPU with the least left for state."""
     taken = serving.engine.overheads
     talking = taken.communication if serving.plan.devices == 1 else taken.communication_of_ranks
     named = (
@@ -64,7 +79,14 @@ def overheads(serving: Serving) -> list[tuple[str, Capacity, int | None, int | N
         ("communication", talking or taken.communication),
         ("CUDA graphs", taken.graphs),
     )
-    return [(name, size, *_range(size)) for name, size in named if size is not None]
+    found = [
+        Assumed(name, size.bytes, *_range(size), size.source) for name, size in named if size is not None
+    ]
+    padded = serving.tightest.padding_bytes
+    if padded:
+        sources = "; ".join(f"{rule.source}; {rule.note}" for rule in taken.padded_experts.values())
+        found.insert(0, Assumed(PADDING, padded, 0, None, sources))
+    return found
 
 
 def peak_range(serving: Serving, budget: RankBudget) -> tuple[Number, Number] | None:
@@ -105,8 +127,10 @@ def _lines(serving: Serving) -> list[Line]:
         return Line(id=id_, label=label, value=value, unit=unit, basis=basis, note=note, **rest)
 
     taken = overheads(serving)
-    least = plan.devices * sum(size.bytes if low is None else low for _, size, low, _ in taken)
-    most = plan.devices * sum(size.bytes if high is None else high for _, size, _, high in taken)
+    others = [part for part in taken if part.name != PADDING]
+    padding = each * sum(budget.padding_bytes for budget in budgets)
+    least = plan.devices * sum(part.bytes if part.low is None else part.low for part in others)
+    most = padding + plan.devices * sum(part.bytes if part.high is None else part.high for part in others)
     request = f"one request of {scheduler.context:,} tokens"
     weights = each * sum(budget.weight_bytes for budget in budgets)
     activations = each * sum(budget.activation_bytes for budget in budgets)
@@ -136,7 +160,7 @@ def _lines(serving: Serving) -> list[Line]:
             each * sum(budget.overhead_bytes for budget in budgets),
             "bytes",
             "assumed",
-            "; ".join(f"{name}: {size.source}" for name, size, *_ in taken),
+            "; ".join(f"{part.name}: {part.source}" for part in taken),
             low=least,
             high=most,
         ),

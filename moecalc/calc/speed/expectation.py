@@ -246,6 +246,8 @@ class _Found(msgspec.Struct, frozen=True):
     regime: str
     hardware: Hardware
     behind: Judged
+    of_class: bool
+    """Whether `behind` is of that class of hardware alone."""
     low: float
     high: float
 
@@ -274,7 +276,7 @@ def _fitted(
         return NoExpectation(outside)
     wide = (own,) if own.is_enough else (spans.judged, on_hardware)
     low, high = min(of.low for of in wide), max(of.high for of in wide)
-    return _Found(chosen, regime, hardware, wide[0], low, high)
+    return _Found(chosen, regime, hardware, wide[0], own.is_enough, low, high)
 
 
 def _outside(regime: str, spans: Spans, batch: Number, tokens: Number, devices: int) -> str | None:
@@ -303,6 +305,7 @@ def _expected(found: _Found, terms: dict[Term, Number], least: Number) -> Expect
     """Never faster than the ceiling that holds whatever the routing."""
     seconds = seconds_of(found.fit.coefficients, found.hardware, terms)
     behind = found.behind
+    where = HARDWARE[found.hardware] if found.of_class else "all hardware"
     return Expected(
         seconds=maximum(seconds, least),
         low_seconds=maximum(seconds * found.low, least),
@@ -314,7 +317,7 @@ def _expected(found: _Found, terms: dict[Term, Number], least: Number) -> Expect
         median_error=behind.median_error,
         p90_error=behind.p90_error,
         words=(
-            f"fitted on published measurements; of {behind.rows} in `{found.regime}` on {len(behind.devices)} devices, "
-            f"each left out in turn, half were within {behind.median_error:.0%}, 8 in 10 inside the interval"
+            f"fitted on published measurements; of {behind.rows} in `{found.regime}` on {len(behind.devices)} devices "
+            f"({where}), each left out in turn, half were within {behind.median_error:.0%}, 8 in 10 inside the interval"
         ),
     )

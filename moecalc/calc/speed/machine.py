@@ -4,6 +4,7 @@ import msgspec
 
 from moecalc.errors import UndeterminedError
 from moecalc.ir.numeric import Number
+from moecalc.specs.fleet import UNLISTED
 from moecalc.specs.formats import find_format
 from moecalc.specs.hardware import Accelerator
 from moecalc.specs.hardware import Format as Arithmetic
@@ -46,7 +47,9 @@ def machine(accelerator: Accelerator, formats: tuple[str, ...]) -> Machine:
     if accelerator.bandwidth is None:
         raise UndeterminedError(
             f"`{accelerator.name}` has no published bandwidth",
-            hint="`moecalc hardware` lists what is known of each device",
+            hint="`--bandwidth 1008GB/s` gives it to `--vram`"
+            if accelerator.name == UNLISTED
+            else "`moecalc hardware` lists what is known of each device",
         )
     link = accelerator.interconnect
     return Machine(

@@ -47,7 +47,9 @@ def parse_slo(text: str) -> Slo:
         name = ALIASES.get(typed, typed)
         if name not in NAMES:
             near = suggestion(typed, [*NAMES, *ALIASES])
-            raise InputError(f"unknown limit `{typed}` in `--slo {text}`", hint=f"{near} {HINT}".strip())
+            raise InputError(
+                f"unknown limit `{typed}` in `--slo {text}`", hint=f"{near} {HINT}" if near else HINT
+            )
         if name in found:
             raise InputError(f"`{name}` stands twice in `--slo {text}`", hint=HINT)
         seconds = float(match["number"]) / (1000 if match["unit"].lower() == "ms" else 1)

@@ -8,7 +8,10 @@ from moecalc.calc.speed.speculation import Speculation
 from moecalc.calc.speed.speed import Prefill, Speed
 from moecalc.report import Line, ModelReport, Report
 
-CEILING = "no engine is faster: bytes / bandwidth or FLOPs / dense peak, whichever takes longer"
+CEILING = (
+    "no engine is faster under the same plan, a token per sequence and step: bytes / bandwidth or FLOPs / dense peak, "
+    "whichever takes longer"
+)
 
 
 def speed_report(speed: Speed) -> Report:

@@ -1,10 +1,14 @@
 """Which plan, and how many devices: the searches over what ranks hold."""
 
+from itertools import combinations, pairwise
+
 import pytest
+from msgspec.structs import replace
 
 from moecalc.api.fit_setting import Asked
 from moecalc.calc.deploy.budget import Holding, fullest
 from moecalc.calc.deploy.fitting import COUNTS, Room, Search, Shards, best_holding, roomiest
+from moecalc.calc.deploy.sharding import layer_count
 from moecalc.errors import InputError
 from moecalc.specs.hardware import accelerators
 from moecalc.specs.plan import Plan
@@ -101,6 +105,39 @@ def test_unequal_devices_get_layers_by_their_memory() -> None:
         other = Plan(pipeline=2, stages=tuple(moved))
         after = [rank.free_bytes for rank in setting.case.ranks(_holding(one, other), room)]
         assert min(after) <= min(free)
+
+
+@pytest.mark.parametrize(
+    ("name", "stages"), [("deepseek-v2-lite", 3), ("llama-3.1-8b", 3), ("jamba-v0.1", 4)]
+)
+def test_equal_devices_hold_what_any_dealing_of_layers_lets_them_hold(name: str, stages: int) -> None:
+    """Every dealing is tried: the least capacity of the best is enough, and a byte less is not."""
+    one = asked(name)
+    setting, precision = one.setting("released", ()), one.precision("released")
+    case = replace(setting.case, layers_only=True)
+    layers = layer_count(one.model.ledger)
+    largest = []
+    for cuts in combinations(range(1, layers), stages - 1):
+        sizes = tuple(b - a for a, b in pairwise((0, *cuts, layers)))
+        plan = Plan(pipeline=stages, stages=sizes)
+        ranks = case.ranks(_holding(one, plan), Room((0,) * stages, GIB))
+        largest.append((max(rank.total_bytes for rank in ranks), sizes))
+    least, _ = min(largest)
+    for capacity, fits in ((least, True), (least - 1, False)):
+        room = Room((capacity,) * stages, GIB)
+        found = best_holding(one.shards(setting), precision, room, case)
+        assert found.fits(room.of_stages(found.plan), GIB, 4096, 1) is fits
+
+
+def test_layers_are_dealt_evenly_where_that_fits() -> None:
+    one = asked("deepseek-v3")
+    setting, precision = one.setting("released", ()), one.precision("released")
+    case = replace(setting.case, layers_only=True)
+    roomy, narrow = (Room((size * GIB,) * 10, GIB) for size in (80, 72))
+    assert best_holding(one.shards(setting), precision, roomy, case).plan.stages == ()
+    dealt = best_holding(one.shards(setting), precision, narrow, case).plan.stages
+    assert sum(dealt) == 61
+    assert dealt[0] > dealt[1]  # its first three layers are dense
 
 
 def test_devices_that_no_plan_uses_say_what_the_heads_allow() -> None:

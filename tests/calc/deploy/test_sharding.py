@@ -141,6 +141,24 @@ def test_experts_are_dealt_whole_under_expert_parallelism() -> None:
     assert {w.shape[0].size for w in with_copies.weights if w.pool} == {(256 + 32) // 8}
 
 
+def test_redundant_experts_are_copies_and_no_padding() -> None:
+    found = model("deepseek-v3")
+    routed = sum(
+        found.precision.bytes_of(w)
+        for w in found.ledger.weights
+        if w.role.group == "routed" and w.component is Component.LANGUAGE
+    )
+    for redundant, padded in ((32, 0), (0, 0)):
+        plan = Plan(tensor=8, data=4, expert=32, redundant_experts=redundant)
+        parts = {
+            part.why: part.bytes
+            for part in surplus(found.ledger, found.precision, plan, LANGUAGE)
+            if part.what == "routed"
+        }
+        assert parts.get("copied", 0) == routed * redundant // 256
+        assert parts.get("padded", 0) == padded
+
+
 def test_data_parallel_attention_copies_attention_alone() -> None:
     found = model("deepseek-v3")
     split = Sharded(ledger=found.ledger, plan=Plan(tensor=8), components=LANGUAGE)

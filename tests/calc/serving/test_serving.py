@@ -6,9 +6,13 @@ from fractions import Fraction
 import pytest
 from msgspec.structs import replace
 
+from moecalc.api.fitting import fit
+from moecalc.api.fleets import fleet_of
 from moecalc.api.loading import load
 from moecalc.api.model import Model
+from moecalc.api.serving import serve
 from moecalc.calc.deploy.ranks import Sharded
+from moecalc.calc.serving.padding import padding_bytes
 from moecalc.calc.serving.reservation import logical_bytes
 from moecalc.calc.serving.serving import RankBudget, Scheduler, rank_budgets
 from moecalc.calc.serving.serving_state import in_flight, reserved_state
@@ -140,3 +144,37 @@ def test_speculation_counts_the_module_and_its_cache() -> None:
         for sharded, ranks in ((plain, less), (predicted, more))
     ]
     assert states[1].request_rank_bytes * 61 == states[0].request_rank_bytes * 62
+
+
+def test_kernels_pad_each_ranks_slice_of_mxfp4_experts() -> None:
+    """Shapes that vLLM printed for gpt-oss-20b: w13 [32, 5888, 1536], w2 [32, 3072, 1472], their scales 96 and 92."""
+    found = model("gpt-oss-20b")
+    whole, stored = Sharded(ledger=found.ledger, plan=Plan()), 0
+    for row in found.ledger.weights:
+        if row.pool is not None and len(row.shape) == 3:
+            stored += found.precision.bytes_of(row)
+    printed = 24 * 32 * (5888 * 1536 + 3072 * 1472 + 5888 * 96 + 3072 * 92)
+    assert padding_bytes(whole, 0, found.precision, VLLM) == printed - stored
+    assert padding_bytes(whole, 0, found.precision, LLAMA_CPP) == 0
+    assert padding_bytes(whole, 0, found.precision, GENERIC) == 0
+    slices = Sharded(ledger=found.ledger, plan=Plan(tensor=8))  # 2,880 / 8 = 360 becomes 384
+    assert padding_bytes(slices, 0, found.precision, VLLM) * 8 > padding_bytes(
+        whole, 0, found.precision, VLLM
+    )
+
+
+def test_experts_of_whole_tiles_and_of_other_formats_are_not_padded() -> None:
+    for name in ("deepseek-v4-flash", "qwen3-30b-a3b"):
+        found = model(name)
+        assert padding_bytes(Sharded(ledger=found.ledger, plan=Plan()), 0, found.precision, VLLM) == 0
+
+
+def test_one_h100_does_not_hold_gpt_oss_120b_at_vllms_defaults() -> None:
+    """As people met it: vllm-project/vllm issues 23278, 27508 and 33155."""
+    served = serve("gpt-oss-120b", fleet_of("h100", None))
+    assert not served.state.fits
+    assert 0 < served.state.max_context < 131_072
+    fitted = fit("gpt-oss-120b", fleet_of("h100", None), engine="vllm", context=131_072)
+    assert not fitted.fits
+    padding = served.tightest.padding_bytes
+    assert fitted.ranks[0].overhead_bytes == served.engine.overheads.inside_bytes(1) + padding
