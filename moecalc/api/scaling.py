@@ -5,6 +5,7 @@ from typing import Any
 
 from moecalc.api.loading import load
 from moecalc.api.model import Model, StatedModel
+from moecalc.api.training_input import check_positions, sixteen_bit_peak
 from moecalc.calc.cost.outlay import SECONDS_PER_HOUR
 from moecalc.calc.scaling.axes import AXES, axis_table, over_trained
 from moecalc.calc.scaling.design import Design, design_of, trained_on, trained_with
@@ -12,7 +13,7 @@ from moecalc.calc.scaling.optimum import Optimum, Shape, allocates, optimum, opt
 from moecalc.calc.scaling.scaling import Budget, Scaling
 from moecalc.errors import InputError, UndeterminedError, suggestion
 from moecalc.specs import money
-from moecalc.specs.fleet import Fleet, missing
+from moecalc.specs.fleet import Fleet
 from moecalc.specs.money import Amount
 from moecalc.specs.scaling import AnyLaw, JointLaw, SparseLaw, find_law, law_names
 from moecalc.specs.workload import check_length
@@ -147,7 +148,9 @@ def _design(model: Any, sequence: int) -> Design:
             f"`{found.name}` has no known architecture to count",
             hint=f"`moecalc show {found.name}` prints what follows from its figures",
         )
-    return design_of(found.name, found.title, found.source, found.ledger, sequence, tuple(found.warnings))
+    positions = check_positions(found, sequence)
+    warnings = (*found.warnings, *([] if positions is None else [positions]))
+    return design_of(found.name, found.title, found.source, found.ledger, sequence, warnings)
 
 
 def _budget(
@@ -192,13 +195,10 @@ def _rented(
         defaults["MFU"] = "40%"
     share = money.share("--mfu", MFU if mfu is None else mfu)
     device = fleet.groups[0].device
-    peak = device.peak("bf16") or device.peak("fp16")
-    if peak is None:
-        raise missing("dense bf16 peak", device)
-    compute = int(hours * SECONDS_PER_HOUR * peak.per_second * share)
-    words = (
-        f"{compute:.3g} training FLOPs: {hours:,f} {device.name}-hours at {share:.1%} of the dense bf16 peak"
-    )
+    peak_format, peak = sixteen_bit_peak(device)
+    compute = int(hours * SECONDS_PER_HOUR * peak * share)
+    used = f"{share:.1%} of the dense {peak_format} peak"
+    words = f"{compute:.3g} training FLOPs: {hours:,f} {device.name}-hours at {used}"
     return Budget(compute=_sensible("--gpu-hours", compute), words=words.replace(".0% ", "% "))
 
 

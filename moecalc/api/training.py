@@ -9,11 +9,14 @@ from moecalc.api.outlays import draw_of, outlay_of
 from moecalc.api.precision import precision_for
 from moecalc.api.training_input import (
     check_experts,
+    check_positions,
     device_of,
     imbalance_of,
     pue_of,
     sequences_of_a_step,
     share_of,
+    sixteen_bit_peak,
+    warnings_of_formats,
 )
 from moecalc.calc.cost.outlay import Outlay
 from moecalc.calc.training.training import Training
@@ -23,8 +26,8 @@ from moecalc.calc.training.training_memory import TrainingMemory
 from moecalc.calc.training.training_time import NETWORK_BYTES_PER_SECOND, StepModel, StepPrediction
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.ir.roles import Component
-from moecalc.specs.fleet import Fleet, missing, require_bandwidth
-from moecalc.specs.hardware import Accelerator
+from moecalc.specs.fleet import Fleet, require_bandwidth
+from moecalc.specs.hardware import Accelerator, Format
 from moecalc.specs.money import Amount
 from moecalc.specs.training import find_optimizer, find_training_precision, matmuls
 from moecalc.specs.training_choices import (
@@ -142,11 +145,9 @@ def train(
     assert (
         len(memory.stages) == plan.pipeline
     )  # lays the plan out, and refuses one that does not fit the model
-    peak = device.peak("bf16") or device.peak("fp16")
-    if peak is None:
-        raise missing("dense bf16 peak", device)
+    peak_format, peak = sixteen_bit_peak(device)
     share, words, prediction = _mfu(
-        mfu, StepSource(device, memory, flops, peak.per_second), matmul_efficiency, network, defaults
+        mfu, StepSource(device, memory, flops, peak, peak_format), matmul_efficiency, network, defaults
     )
     draw, draw_words = draw_of(fleet, power)
     outlay, price_words = _rent(fleet, price)
@@ -164,7 +165,8 @@ def train(
         total_parameters=found.params.total,
         active_parameters=found.params.active(),
         sequence_flops=flops.useful,
-        peak=peak.per_second,
+        peak=peak,
+        peak_format=peak_format,
         mfu=share,
         mfu_words=words,
         prediction=prediction,
@@ -176,7 +178,12 @@ def train(
         usable=device.usable_bytes(),
         quant=quant,
         defaults=defaults,
-        warnings=(*found.warnings, *_warnings(found, memory)),
+        warnings=(
+            *found.warnings,
+            *warnings_of_formats(device, peak_format, stored.arithmetic),
+            *_warnings(found, memory),
+            *_warnings_of_lengths(found, tokens, batch, sequence),
+        ),
     )
 
 
@@ -187,6 +194,7 @@ class StepSource(NamedTuple):
     memory: TrainingMemory
     flops: TrainingFlops
     peak: int
+    peak_format: Format
 
 
 def _mfu(
@@ -204,7 +212,7 @@ def _mfu(
         if mfu is None:
             defaults["MFU"] = f"{MFU:%}".replace(".0%", "%")
             return float(MFU), "assumed (Llama 3.1 405B: 38% to 43%, arXiv 2407.21783, table 4)", None
-        return float(share_of("--mfu", mfu)), "as given, of the dense bf16 peak", None
+        return float(share_of("--mfu", mfu)), f"as given, of the dense {source.peak_format} peak", None
     device, peak = source.device, source.peak
     known, arithmetic = matmuls(), source.memory.saving.precision.arithmetic
     achieved = known.per_second(device.name, "bf16")
@@ -217,7 +225,7 @@ def _mfu(
         low = int(share * (fast.per_second if fast else peak))
         words = f"matmuls at {float(share):.0%} of their peak, as given"
         if fast is None:
-            words += f"; no {arithmetic} peak is published: the bf16 one stands for it"
+            words += f"; no {arithmetic} peak is published: the {source.peak_format} one stands for it"
     if achieved is None or low is None:
         raise UndeterminedError(
             f"nobody's measured {arithmetic} matmul is known for `{device.name}`",
@@ -234,6 +242,7 @@ def _mfu(
         memory=source.memory,
         flops=source.flops,
         peak=peak,
+        peak_format=source.peak_format,
         achieved=achieved,
         achieved_low=low,
         bandwidth=require_bandwidth(device).bytes_per_second,
@@ -247,9 +256,9 @@ def _of_its_own_peak(source: StepSource, mfu: float) -> str:
     """What a share of the bf16 peak, which FP8 can exceed, is of the faster format's own."""
     arithmetic = source.memory.saving.precision.arithmetic
     own = source.device.peak(arithmetic)
-    if arithmetic == "bf16" or own is None:
+    if arithmetic in {"bf16", source.peak_format} or own is None:
         return ""
-    return f"; of the bf16 peak, {mfu * source.peak / own.per_second:.0%} of the {arithmetic} one"
+    return f"; of the {source.peak_format} peak, {mfu * source.peak / own.per_second:.0%} of the {arithmetic} one"
 
 
 def _rent(fleet: Fleet, price: Amount | None) -> tuple[Outlay | None, str]:
@@ -258,6 +267,16 @@ def _rent(fleet: Fleet, price: Amount | None) -> tuple[Outlay | None, str]:
     except UndeterminedError as error:
         return None, f"{error.message}: `--price 2.50` gives one"
     return outlay, "; ".join(outlay.words)
+
+
+def _warnings_of_lengths(model: Model, tokens: int, batch: int, sequence: int) -> list[str]:
+    found = []
+    if tokens < batch * sequence:
+        found.append(
+            f"{tokens:,} tokens are less than one step of {batch * sequence:,}: `--global-batch` sets it"
+        )
+    positions = check_positions(model, sequence)
+    return found if positions is None else [*found, positions]
 
 
 def _warnings(model: Model, memory: TrainingMemory) -> list[str]:

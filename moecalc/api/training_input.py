@@ -5,9 +5,10 @@ from fractions import Fraction
 
 from moecalc.api.model import Model
 from moecalc.errors import InputError
+from moecalc.ir.roles import Role
 from moecalc.specs import money
-from moecalc.specs.fleet import Fleet
-from moecalc.specs.hardware import Accelerator
+from moecalc.specs.fleet import Fleet, missing
+from moecalc.specs.hardware import Accelerator, Format
 from moecalc.specs.money import Amount
 from moecalc.specs.plan import divisors
 from moecalc.specs.training_plan import TrainingPlan
@@ -29,6 +30,46 @@ def device_of(fleet: Fleet, plan: TrainingPlan) -> Accelerator:
             hint="tensor x pipeline x context x data ranks are the devices",
         )
     return fleet.groups[0].device
+
+
+def sixteen_bit_peak(device: Accelerator) -> tuple[Format, int]:
+    """The format that training is counted in, and its dense FLOP/s: bf16, or fp16 where no bf16 peak is published.
+
+    Raises UndeterminedError where neither is.
+    """
+    choices: tuple[Format, ...] = ("bf16", "fp16")
+    for name in choices:
+        peak = device.peak(name)
+        if peak is not None:
+            return name, peak.per_second
+    raise missing("dense bf16 peak", device)
+
+
+def warnings_of_formats(device: Accelerator, peak_format: Format, arithmetic: Format) -> list[str]:
+    """What is not known of the formats that a run is counted in."""
+    found = []
+    if peak_format != "bf16":
+        found.append(
+            f"no dense bf16 peak of `{device.name}` is published: counted at its {peak_format} peak, in which such a "
+            "device trains"
+        )
+    if arithmetic not in {"bf16", peak_format} and device.peak(arithmetic) is None:
+        found.append(
+            f"no dense {arithmetic} peak of `{device.name}` is published: nothing here says that it multiplies "
+            f"{arithmetic}"
+        )
+    return found
+
+
+def check_positions(model: Model, sequence: int) -> str | None:
+    """What is wrong with sequences longer than a table of learned positions, or None."""
+    for weight in model.ledger.weights:
+        if weight.role is Role.EMBEDDING_POSITIONS and weight.shape[0].size < sequence:
+            return (
+                f"positions are learned, for {weight.shape[0].size:,} tokens: sequences of {sequence:,} need a longer "
+                "table, which is not counted"
+            )
+    return None
 
 
 def check_experts(model: Model, plan: TrainingPlan) -> None:

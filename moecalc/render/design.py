@@ -114,6 +114,8 @@ def remarks(designed: Designed, top: int) -> list[str]:
         devices = _devices(designed)
         if len(devices) == 1:
             same.append(f"{devices.copy().pop():,}x {designed.device}")
+        if designed.device is None:
+            said.append("Decode speed and cost are of devices: `--gpu h100` adds them.")
         if same:
             said.append(f"The same in all of them: {', '.join(same)}.")
     else:

@@ -28,6 +28,9 @@ SHOWN_STAGES = 6
 REMARK_COLUMNS = 40
 """A remark narrower than this goes below its figure."""
 
+NOTE_COLUMNS = 24
+"""The same of the shorter notes on the parts of a step."""
+
 KWH_SHOWN = 10_000
 """More kWh than this are told in MWh."""
 
@@ -41,9 +44,9 @@ def training_text(run: Training, columns: int) -> str:
     lines += _summary(run, columns)
     if run.prediction is not None:
         rows = time_rows(run.prediction)
-        laid = table(rows, "<>><")
-        if max(map(len, laid)) > columns:
-            laid = table([row[:3] for row in rows], "<>>")
+        laid = _remarked(
+            table([row[:3] for row in rows], "<>>"), [row[3] for row in rows], columns, NOTE_COLUMNS
+        )
         laid[0] = bold(laid[0])
         lines += ["", *laid]
     laid = _laid(memory_rows(run))
@@ -79,7 +82,7 @@ def run_words(run: Training) -> str:
     base = f", frozen weights {run.quant}" if run.quant else ""
     plan = memory.plan
     return (
-        f"{what} {_count(run.tokens)} tokens on {run.fleet} ({plan.words}, "
+        f"{what} {_count(run.tokens)} token{'' if run.tokens == 1 else 's'} on {run.fleet} ({plan.words}, "
         f"{format_counted(plan.copies, 'data rank')}), {run.precision}, {run.optimizer}{base}: "
         f"{format_counted(run.steps, 'step')} of {format_counted(run.global_batch, 'sequence')} of "
         f"{run.sequence:,} ({run.batch_tokens:,} tokens), {memory.microbatches:,} "
@@ -96,7 +99,11 @@ def summary_rows(run: Training) -> Rows:
         ["training FLOPs", _power(run.flops), "useful: causal pairs, all logits, nothing twice"],
         ["  by 6 N D", _power(run.rule_flops), _rule_words(run)],
         ["MFU", _mfu(run), run.mfu_words],
-        ["GPU-hours", f"{significant(run.gpu_hours)}", f"{format_flops(run.peak)}/s dense bf16 each"],
+        [
+            "GPU-hours",
+            f"{significant(run.gpu_hours)}",
+            f"{format_flops(run.peak)}/s dense {run.peak_format} each",
+        ],
         ["days", significant(run.days), "without interruptions"],
         ["rent", NONE if usd is None else f"${significant(usd)}", run.price_words],
         [
@@ -197,7 +204,8 @@ def remarks(run: Training) -> list[str]:
     if run.prediction is not None:
         said.append(
             f"MFU {run.prediction.mfu_low:.1%} where no communication hides behind arithmetic, "
-            f"{run.prediction.mfu_high:.1%} where all of it does; an estimate that no published runs were fitted to"
+            f"{run.prediction.mfu_high:.1%} where all of it does; an estimate that no published runs were fitted to, "
+            "without latencies, stragglers, slower matmuls and the sorting of tokens by expert: runs reach less"
         )
     assumed = [
         f"{name} {value:,}" if isinstance(value, int) else f"{name} {value}"
@@ -211,19 +219,24 @@ def remarks(run: Training) -> list[str]:
 
 
 def _summary(run: Training, columns: int) -> list[str]:
-    """Label, figure, and beside them the remark; below them where that leaves it too little room."""
+    """Label, figure, and its remark."""
     rows = summary_rows(run)
-    wide = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
-    indent = sum(wide) + 4
-    beside = columns - indent >= REMARK_COLUMNS
+    figures = table([row[:2] for row in rows], "<>")
+    return _remarked(figures, [row[2] for row in rows], columns, REMARK_COLUMNS)
+
+
+def _remarked(figures: Sequence[str], remarks: Sequence[str], columns: int, least: int) -> list[str]:
+    """Each line of figures with its remark beside it; below it where fewer columns than `least` are left beside."""
+    indent = max(map(len, figures)) + 2
+    beside = columns - indent >= least
     lines = []
-    for label, value, words in rows:
-        first = f"{label:<{wide[0]}}  {value:>{wide[1]}}"
+    for first, words in zip(figures, remarks, strict=True):
         if not beside:
             lines += [first, *paragraph(f"    {words}", columns, "    ")]
             continue
-        wrapped = paragraph(words, columns - indent)
-        lines += [f"{first}  {wrapped[0]}", *[" " * indent + more for more in wrapped[1:]]]
+        wrapped = paragraph(words, columns - indent) or [""]
+        lines.append(f"{first:<{indent}}{wrapped[0]}".rstrip())
+        lines += [" " * indent + more for more in wrapped[1:]]
     return lines
 
 

@@ -50,6 +50,10 @@ def parse_recompute(text: str) -> Recompute:
     return Recompute(",".join(parts), modules=frozenset(parts))
 
 
+MOST_RANK = 65_536
+"""Above the width of any matrix that adapters stand beside."""
+
+
 class Lora(msgspec.Struct, frozen=True, kw_only=True):
     """Low-rank adapters [rank, in] and [out, rank] beside frozen matrices (Hu et al. 2021, arXiv 2106.09685)."""
 
@@ -72,9 +76,14 @@ def parse_lora(text: str) -> Lora:
         key, equals, value = part.partition("=")
         if not equals or key not in {"r", "rank", "target"}:
             raise InputError(f"`--lora {text}`: `{part}` is neither `r=` nor `target=`", hint=hint)
-        found["r" if key == "rank" else key] = value
+        name = "r" if key == "rank" else key
+        if name in found:
+            raise InputError(f"`--lora {text}`: `{name}=` stands twice", hint=hint)
+        found[name] = value
     rank = found.get("r", "")
-    if not rank.isdecimal() or not 0 < int(rank) <= 65_536:
+    if rank.isdecimal() and int(rank) > MOST_RANK:
+        raise InputError(f"`--lora {text}`: the rank {rank} is more than {MOST_RANK:,}", hint=hint)
+    if not rank.isdecimal() or not int(rank):
         raise InputError(f"`--lora {text}`: the rank is {rank or 'missing'}", hint=hint)
     target = found.get("target", "attention")
     if target not in {"attention", "all"}:

@@ -74,6 +74,12 @@ def test_the_nearest_miss_is_said():
     assert "Nearest: experts 64: total 16.03 B, 0.19% over at most 16.00 B." in near.stdout
 
 
+def test_without_devices_it_says_what_devices_add():
+    command = "moecalc design --like mixtral-8x7b --experts 4,8"
+    assert "`--gpu h100` adds them" in run(command, 120).stdout
+    assert "adds them" not in run(f"{command} --gpu h200", 120).stdout
+
+
 @pytest.mark.parametrize("row", [1, 2])
 def test_an_exported_row_shows_the_same_numbers(row, tmp_path):
     file = tmp_path / "mine.yaml"

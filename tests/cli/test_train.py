@@ -25,6 +25,14 @@ def test_it_keeps_to_the_width(command, columns):
     assert "\x1b" not in done.stdout
 
 
+@pytest.mark.parametrize("columns", [60, 80, 100, 120])
+def test_the_notes_on_a_step_are_there_at_every_width(columns):
+    words = " ".join(run(PREDICTED, columns).stdout.split())
+    assert "hidden behind" in words
+    assert "the fastest is 80% of it" in words
+    assert "MFU" in words.split("the step")[1][:30]
+
+
 def test_text_json_and_markdown_say_the_same():
     text = run(PRETRAINING, 120).stdout
     answer = json.loads(run(f"{PRETRAINING} --json").stdout)

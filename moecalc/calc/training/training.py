@@ -35,7 +35,9 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     sequence_flops: Fraction
     """Useful FLOPs of one sequence, forward and backward."""
     peak: int
-    """Dense bf16 FLOP/s of one device."""
+    """Dense FLOP/s of one device in `peak_format`."""
+    peak_format: str
+    """What MFU is a share of the peak of: bf16, or fp16 where no source gives a bf16 peak."""
     mfu: float
     mfu_words: str
     prediction: StepPrediction | None

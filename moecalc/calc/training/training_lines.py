@@ -45,7 +45,7 @@ def _lines(run: Training) -> Iterator[Line]:
         "6 x active x tokens",
     )
     yield _line("mfu", "MFU", run.mfu, "share", "estimate", run.mfu_words, low=_low(run), high=_high(run))
-    formula = "FLOPs / (devices x dense bf16 peak x MFU)"
+    formula = f"FLOPs / (devices x dense {run.peak_format} peak x MFU)"
     yield _line("gpu_hours", "GPU-hours", run.gpu_hours, "hours", "estimate", run.fleet, formula)
     yield _line("days", "days", run.days, "days", "estimate", "without interruptions", formula)
     yield _line("usd", "rent", run.usd, "USD", "estimate", run.price_words)
@@ -152,6 +152,7 @@ def _details(run: Training) -> dict[str, Any]:
             "sequence_parallel": plan.sequence_parallel,
         },
         "tokens": run.tokens,
+        "peak_format": run.peak_format,
         "sequence": run.sequence,
         "global_batch_tokens": run.batch_tokens,
         "micro_batch": memory.micro_batch,

@@ -8,7 +8,8 @@ sublayer (arXiv 1909.08053, section 3); experts four all-to-alls for each layer,
 that has one of its experts; a ring of context ranks sends keys and values on, twice more on the way back. The pipeline
 idles (p - 1) / (v m) of its time (arXiv 2104.04473, section 2.2). A part of communication may hide behind arithmetic:
 the answer is a range from none of it hidden to all of it, and the figure between hides that of the data ranks alone
-(Megatron-LM `--overlap-grad-reduce --overlap-param-gather`). Latencies, stragglers, restarts and input are left out.
+(Megatron-LM `--overlap-grad-reduce --overlap-param-gather`). Latencies, stragglers, restarts and input are left out,
+and so are matmuls that are smaller than the fastest and the sorting of tokens by expert: runs reach less.
 """
 
 from collections.abc import Iterator
@@ -91,7 +92,9 @@ class StepModel(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     memory: TrainingMemory
     flops: TrainingFlops
     peak: int
-    """Dense bf16 FLOP/s of a device: what MFU is a share of, whatever the precision."""
+    """Dense FLOP/s of a device in `peak_format`: what MFU is a share of, whatever the precision."""
+    peak_format: str
+    """bf16, or fp16."""
     achieved: int
     """FLOP/s of the fastest bf16 matmul."""
     achieved_low: int
@@ -147,7 +150,7 @@ class StepModel(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         mean = sum(seconds) / len(seconds)
         useful = float(self.flops.useful) * memory.micro_batch * m * plan.copies
         ideal = useful / (plan.devices * self.peak)
-        yield TimeItem(id="ideal", label="useful FLOPs at the dense bf16 peak", seconds=ideal)
+        yield TimeItem(id="ideal", label=f"useful FLOPs at the dense {self.peak_format} peak", seconds=ideal)
         yield TimeItem(
             id="matmul",
             label="matmuls beside that peak",
