@@ -12,31 +12,20 @@ from moecalc.cli.options import complete_model
 from moecalc.cli.run import fail
 from moecalc.errors import EXIT_BAD_INPUT, EXIT_OK, did_you_mean
 
-COMMANDS = {
-    "compare": "compare",
-    "show": "show",
-    "explain": "explain",
-    "reconcile": "reconcile",
-    "flops": "flops",
-    "fit": "fit",
-    "serve": "serve",
-    "speed": "speed",
-    "routing": "routing",
-    "cost": "cost",
-    "train": "train",
-    "scaling": "scaling",
-    "design": "design",
-    "profile": "profile",
-    "check": "check",
-    "diff": "diff",
-    "claim": "claim",
-    "export": "export",
-    "list": "catalogue",
-    "hardware": "hardware",
-    "formats": "formats",
-    "accuracy": "accuracy",
+SECTIONS = {
+    "One model": ("show", "explain", "flops", "routing", "export"),
+    "Two or more": ("compare", "diff"),
+    "Serving it": ("fit", "serve", "speed", "cost"),
+    "Training and designing": ("train", "scaling", "design"),
+    "Holding it to something": ("claim", "check", "reconcile", "profile", "accuracy"),
+    "What moecalc knows": ("list", "hardware", "formats"),
 }
-"""Command -> the module in this package that has its `command` function and its EXAMPLES, in the order of `--help`."""
+"""The commands as `--help` lists them."""
+
+COMMANDS = tuple(name for names in SECTIONS.values() for name in names)
+
+MODULES = {"list": "catalogue"}
+"""Modules in this package that are not called like their command; each has a `command` function and EXAMPLES."""
 
 NEEDS_A_MODEL = (
     "compare",
@@ -68,7 +57,7 @@ class Commands(TyperGroup):
         """The command of that name, imported now."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"moecalc.cli.{COMMANDS[cmd_name]}")
+        module = import_module(f"moecalc.cli.{MODULES.get(cmd_name, cmd_name)}")
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
         single.command(
             cmd_name,
@@ -77,6 +66,15 @@ class Commands(TyperGroup):
             epilog="\b\nExamples:\n" + "\n".join(f"  {example}" for example in module.EXAMPLES),
         )(module.command)
         return typer.main.get_command(single)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The commands of `--help`, by what they are for."""
+        widest = max(map(len, COMMANDS))
+        beside = formatter.width - widest - 4
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                said = [(name, self.get_command(ctx, name).get_short_help_str(beside)) for name in names]
+                formatter.write_dl([(name.ljust(widest), words) for name, words in said])
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Let `moecalc --json MODEL` mean `moecalc show --json MODEL`."""

@@ -80,7 +80,9 @@ def command(
     json: cli.options.JsonOption = False,
     markdown: cli.options.MarkdownOption = False,
 ) -> int:
-    """Can it be true? Statements about a model, held against shapes, memory, bandwidth and listed prices.
+    """Can it be true? Statements about a model, held against physics.
+
+    Shapes, memory, bandwidth and listed prices decide.
 
     Exit code 1 where a statement is impossible, 2 where a number of the sentence was not understood.
     """

@@ -113,9 +113,10 @@ def command(
     markdown: cli.options.MarkdownOption = False,
     strict: cli.options.StrictOption = False,
 ) -> None:
-    """What a million tokens, a request and a conversation cost on rented or own devices.
+    """What a million tokens, a request and a conversation cost.
 
-    At the ceiling, which no engine beats, and beside it as expected, with its interval; energy and CO2; API prices.
+    On rented or own devices, at the ceiling, which no engine beats, and beside it as expected, with its interval;
+    energy and CO2; API prices.
     """
     one_format(json, markdown)
     fleet = fleet_of(gpu, vram, bandwidth)

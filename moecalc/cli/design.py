@@ -148,7 +148,7 @@ def command(
     json: cli.options.JsonOption = False,
     markdown: cli.options.MarkdownOption = False,
 ) -> int:
-    """Search for an architecture: the designs of a family within budgets that no other beats.
+    """Search a family for the designs within budgets that none beats.
 
     Every combination of the sizes given is held against the budgets; the family's other sizes stay.
     """

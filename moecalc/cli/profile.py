@@ -122,10 +122,11 @@ def command(
     markdown: cli.options.MarkdownOption = False,
     strict: cli.options.StrictOption = False,
 ) -> int:
-    """Time a real prefill and decode on this machine, and hold every computed figure against it.
+    """Time a real forward pass here, and hold the estimate against it.
 
-    The model is built from its architecture with random weights: shapes decide the time, and no checkpoint is needed.
-    Needs torch (`pip install 'moecalc[profile]'`).
+    Prefill and decode, each computed figure beside the measured one. The model is built from its architecture with
+    random weights: shapes decide the time, and no checkpoint is needed. Needs torch (`pip install
+    'moecalc[profile]'`).
     """
     one_format(json, markdown)
     of_endpoint = {

@@ -119,9 +119,9 @@ def command(
     markdown: cli.options.MarkdownOption = False,
     strict: cli.options.StrictOption = False,
 ) -> None:
-    """What the router does to cost: experts that a batch touches, and how uneven they and their ranks are.
+    """What the router does to cost: experts touched, and how unevenly.
 
-    Under a uniform, skewed or recorded load.
+    Under a uniform, skewed or recorded load, by expert and by expert-parallel rank.
     """
     one_format(json, markdown)
     if sum((observed is not None, record is not None, train_demo)) > 1:

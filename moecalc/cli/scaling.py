@@ -72,10 +72,11 @@ def command(
     json: cli.options.JsonOption = False,
     markdown: cli.options.MarkdownOption = False,
 ) -> None:
-    """What a training budget buys, by the published scaling laws and for models that share it.
+    """What a training budget buys, by the published scaling laws.
 
-    Models get the tokens that their own FLOPs allow, counted from their rows. Every law names its source and the
-    range it was fitted over; outside of it figures are marked or withheld. Without a budget: the laws.
+    Models that share it get the tokens that their own FLOPs allow, counted from their rows. Every law
+    names its source and the range it was fitted over; outside of it figures are marked or withheld. Without a budget:
+    the laws.
     """
     one_format(json, markdown)
     length = tokens(sequence)

@@ -79,9 +79,9 @@ def command(
     markdown: cli.options.MarkdownOption = False,
     strict: cli.options.StrictOption = False,
 ) -> int:
-    """What each GPU of a serving engine holds, and the cache that leaves: tokens, and requests at once.
+    """What each GPU of an engine holds, and the cache that is left.
 
-    With the lines that the engine's own log will print, and the command that starts it.
+    Tokens and requests at once, the lines that the engine's own log will print, and the command that starts it.
     """
     one_format(json, markdown)
     fleet = fleet_of(gpu, vram)

@@ -117,10 +117,10 @@ def command(
     markdown: cli.options.MarkdownOption = False,
     strict: cli.options.StrictOption = False,
 ) -> int:
-    """How fast a model decodes and reads prompts: the ceiling that no engine beats, and what good engines reach.
+    """How fast it decodes and reads prompts: ceiling and expectation.
 
-    With several batches or devices: the frontier of speed per user against speed per GPU, and the cheapest plan that
-    meets `--slo`.
+    The ceiling is what no engine beats, the expectation what good engines reach. With several batches or devices: the
+    frontier of speed per user against speed per GPU, and the cheapest plan that meets `--slo`.
     """
     one_format(json, markdown)
     loaded = load(model, strict)

@@ -149,9 +149,10 @@ def command(
     markdown: cli.options.MarkdownOption = False,
     strict: cli.options.StrictOption = False,
 ) -> None:
-    """What a training run takes: FLOPs, GPU-hours, days, energy, money, and the memory of each rank.
+    """What a training run takes: days, money, memory of each rank.
 
-    For pre-training, and for adapters (LoRA, QLoRA). The data ranks are the devices over --tp x --pp x --cp.
+    FLOPs, GPU-hours, energy too. For pre-training, and for adapters (LoRA, QLoRA). The data ranks are the devices
+    over --tp x --pp x --cp.
     """
     one_format(json, markdown)
     if tokens_ is None:
