@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from moecalc.api.engine_rules import known_model
 from moecalc.api.skews import check_router, skew_of
-from moecalc.calc.deploy.fitted import Fit
+from moecalc.calc.deploy.fitted import Fit, Reading
+from moecalc.calc.deploy.offload import Offload
 from moecalc.calc.routing.experts import pools_of
 from moecalc.calc.routing.inclusion import layers_of
 from moecalc.calc.routing.residency import Residency, residency
@@ -26,6 +28,10 @@ class ExpertCache(msgspec.Struct, frozen=True, kw_only=True):
     skewed: Residency
     uniform: Residency
     sequences: int
+    ceiling_tokens_per_second: float | None
+    """Of all sequences together; None where a bandwidth is not known."""
+    without_tokens_per_second: float | None
+    """The same of the placement by whole layers, under uniform routing."""
 
     @property
     def words(self) -> str:
@@ -35,8 +41,17 @@ class ExpertCache(msgspec.Struct, frozen=True, kw_only=True):
             f"expert cache: with the {self.skewed.held:,} hottest of {self.experts:,} experts of each layer on the GPU "
             f"in place of whole layers, {self.skewed.hit_share:.0%} of choices hit under {self.skew.words} routing"
             f"{compared}; a step of {format_counted(self.sequences, 'token')} reads "
-            f"{self.skewed.missed_share * self.experts:.3g} experts a layer from RAM; estimate: an engine must keep "
-            "such a cache, llama.cpp does not"
+            f"{self.skewed.missed_share * self.experts:.3g} experts a layer from RAM{self._ceiling_words}; estimate: "
+            "an engine must keep such a cache, llama.cpp does not"
+        )
+
+    @property
+    def _ceiling_words(self) -> str:
+        if self.ceiling_tokens_per_second is None or self.without_tokens_per_second is None:
+            return ""
+        return (
+            f", {self.ceiling_tokens_per_second:,.3g} tokens/s at most (whole layers: "
+            f"{self.without_tokens_per_second:,.3g})"
         )
 
     def added(self, report: Report) -> Report:
@@ -61,6 +76,17 @@ class ExpertCache(msgspec.Struct, frozen=True, kw_only=True):
                 basis="estimate",
                 formula="sum of 1 - (1 - pi)^T over experts not held",
                 note=format_counted(self.sequences, "token"),
+            ),
+            Line(
+                id="offload.cache.decode_tokens_per_second",
+                label="decode ceiling with such a cache",
+                value=self.ceiling_tokens_per_second,
+                unit="tokens/s",
+                basis="estimate",
+                formula="bytes / bandwidth; experts that hit beside those that miss",
+                note="bandwidths are not known"
+                if self.ceiling_tokens_per_second is None
+                else "of all sequences",
             ),
         )
         models = (msgspec.structs.replace(first, lines=lines), *others)
@@ -90,10 +116,36 @@ def expert_cache(model: Any, fit: Fit, skew: str | Skew) -> ExpertCache:
     on_gpus = sum(gpu.experts for gpu in placed.gpus)
     share = float(on_gpus) / float(on_gpus + placed.ram.experts)
     sequences = fit.setting.case.sequences
+    skewed = residency(layers_of(chosen, pool), share, sequences)
+    without = fit.offload_ceiling
     return ExpertCache(
         skew=chosen,
         experts=int(pool.experts),
-        skewed=residency(layers_of(chosen, pool), share, sequences),
+        skewed=skewed,
         uniform=residency(layers_of(UNIFORM_SKEW, pool), share, sequences),
         sequences=sequences,
+        ceiling_tokens_per_second=(
+            None if without is None else sequences / _seconds(skewed, placed, without.parts, sequences)
+        ),
+        without_tokens_per_second=None if without is None else without.tokens_per_second,
     )
+
+
+def _seconds(cache: Residency, placed: Offload, parts: Sequence[Reading], sequences: int) -> float:
+    """The least a decode step takes: the other weights and the state where they lie, and experts where the cache is.
+
+    The experts of a layer that hit can be read while those that miss are. Several sequences can follow each other
+    through the parts, so that the slowest part alone bounds them; one passes through all.
+    """
+    *gpus, ram = parts
+    stored = float(sum(held.experts for held in (*placed.gpus, placed.ram)))
+    on_gpus = float(sum(held.experts for held in placed.gpus))
+    others = [(part.bytes - part.expert_bytes) / part.bytes_per_second for part in parts]
+    hit = [
+        cache.read_share * stored * (float(held.experts) / on_gpus if on_gpus else 0) / part.bytes_per_second
+        for held, part in zip(placed.gpus, gpus, strict=True)
+    ]
+    missed = cache.missed_share * stored / ram.bytes_per_second
+    if sequences == 1:
+        return sum(others) + max(sum(hit), missed)
+    return max(rest + experts for rest, experts in zip(others, (*hit, missed), strict=True))

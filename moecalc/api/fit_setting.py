@@ -19,6 +19,7 @@ from moecalc.calc.deploy.budget import Holding, Rules
 from moecalc.calc.deploy.fitted import Setting
 from moecalc.calc.deploy.fitting import Case, Shards, best_holding
 from moecalc.calc.deploy.ranks import LOADED, Sharded
+from moecalc.calc.routing.experts import pools_of
 from moecalc.calc.serving.rules import EngineRules
 from moecalc.calc.serving.serving import Scheduler
 from moecalc.errors import UndeterminedError
@@ -113,6 +114,7 @@ class Asked:
                 lookups_in_ram=lookups_in_ram(chosen, tuple(devices)),
                 rules=self._rules_of(chosen, tier, cache),
             ),
+            mixture=bool(pools_of(self.model.ledger)),
         )
 
     def shards(self, setting: Setting) -> Shards:

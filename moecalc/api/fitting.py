@@ -22,6 +22,7 @@ from moecalc.calc.deploy.fitted import (
     Fit,
     OffloadCeiling,
     Option,
+    Reading,
     Roomier,
     Setting,
     capacity_of,
@@ -192,7 +193,15 @@ def _ceiling(chosen: _Try) -> OffloadCeiling | None:
         return None
     return OffloadCeiling(
         tokens_per_second=demand.sequences / found.decode.seconds,
-        parts=tuple((part.name, part.seconds) for part in found.parts),
+        parts=tuple(
+            Reading(
+                name=part.name,
+                bytes=part.bytes,
+                expert_bytes=part.expert_bytes,
+                bytes_per_second=part.bytes_per_second,
+            )
+            for part in found.parts
+        ),
     )
 
 

@@ -47,18 +47,27 @@ def observing(
     ranks: int | None = None,
     redundant: int | None = None,
     cache_shares: Sequence[float] = CACHE_SHARES,
+    *,
+    groups: int | None = None,
+    nodes: int = 1,
 ) -> Observation:
     """What a recording says; with `ranks`, how its experts are placed on them.
 
-    Raises InputError where nothing was chosen, or experts and copies do not divide among the ranks.
+    With several `nodes` each of the `groups` of experts stays on one of them. Raises InputError where nothing was
+    chosen, or experts and copies do not divide among the ranks, or these and groups among the nodes.
     """
+    if nodes > 1 and groups is None:
+        raise InputError(
+            "nodes without the groups of experts that stay on one of them",
+            hint="add `--groups 8`: as many as the router limits tokens to some of",
+        )
     if ranks is None and redundant is not None:
         raise InputError(
             "copies of experts without ranks", hint="add `--placement 8`: the ranks that share them"
         )
     return Observation(
         observed=observe(recording, cache_shares),
-        placements=None if ranks is None else placements_of(recording, ranks, redundant),
+        placements=None if ranks is None else placements_of(recording, ranks, redundant, groups or 1, nodes),
     )
 
 

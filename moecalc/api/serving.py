@@ -30,6 +30,7 @@ from moecalc.calc.deploy.fitted import capacity_of
 from moecalc.calc.deploy.fitting import MACHINE, Case, Room, Shards, balanced, deal_layers
 from moecalc.calc.deploy.ranks import LOADED, Sharded, kv_copies
 from moecalc.calc.deploy.sharding import layer_count
+from moecalc.calc.routing.experts import pools_of
 from moecalc.calc.serving.reservation import logical_bytes, naive_bytes
 from moecalc.calc.serving.rules import EngineRules
 from moecalc.calc.serving.served import Serving
@@ -112,6 +113,8 @@ def serve(
         assumed["plan"] = own.words
     if kv_dtype is None:
         assumed["kv_dtype"] = cache
+    if chosen_skew.law == "uniform" and pools_of(found.ledger):
+        assumed["routing"] = "uniform"
     return Serving(
         model=found.name,
         title=found.title,

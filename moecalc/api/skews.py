@@ -10,7 +10,7 @@ from moecalc.calc.routing.skewed import routing_under
 from moecalc.calc.speed.traffic import SHARED, UNIFORM, Routing
 from moecalc.errors import InputError
 from moecalc.ir.rows import Ledger
-from moecalc.specs.routing import UNIFORM_SKEW, Loads, Skew, is_law, parse_law
+from moecalc.specs.routing import HINT, UNIFORM_SKEW, Loads, Skew, is_law, parse_law
 
 
 def skew_of(text: str | Skew) -> Skew:
@@ -20,6 +20,8 @@ def skew_of(text: str | Skew) -> Skew:
     """
     if isinstance(text, Skew):
         return text
+    if not isinstance(text, str):
+        raise InputError(f"`skew` is {text!r}", hint=HINT)
     if is_law(text):
         return parse_law(text)
     from moecalc.sources.routing_records import SUFFIXES, read_recording

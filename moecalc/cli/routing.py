@@ -74,6 +74,13 @@ RedundantOption = Annotated[
     int | None,
     typer.Option("--redundant", help="Copies of hot experts per layer. Default: a slot more on each rank."),
 ]
+NodesOption = Annotated[
+    int | None,
+    typer.Option("--nodes", help="Of a placement: machines that the ranks stand on; a group stays on one."),
+]
+GroupsOption = Annotated[
+    int | None, typer.Option("--groups", help="Of a placement: groups of experts, with `--nodes`.")
+]
 ExportOption = Annotated[
     str | None,
     typer.Option(
@@ -112,6 +119,8 @@ def command(
     record_to: RecordToOption = None,
     placement: PlacementOption = None,
     redundant: RedundantOption = None,
+    nodes: NodesOption = None,
+    groups: GroupsOption = None,
     export_placement: ExportOption = None,
     heatmap: HeatmapOption = None,
     train_demo: DemoOption = False,
@@ -135,6 +144,8 @@ def command(
         "--record-to": record_to,
         "--placement": placement,
         "--redundant": redundant,
+        "--nodes": nodes,
+        "--groups": groups,
         "--export-placement": export_placement,
         "--heatmap": heatmap,
     }
@@ -168,6 +179,8 @@ def command(
             made,
             ranks=placement,
             redundant=redundant,
+            nodes=nodes,
+            groups=groups,
             export=export_placement,
             heatmap=heatmap,
             as_json=json,

@@ -46,6 +46,8 @@ def show(
     *,
     ranks: int | None,
     redundant: int | None,
+    nodes: int | None,
+    groups: int | None,
     export: str | None,
     heatmap: str | None,
     as_json: bool,
@@ -58,7 +60,14 @@ def show(
         raise InputError(
             "no placement to export", hint="add `--placement 8`: the ranks that share the experts"
         )
-    found = observing(recording, ranks, redundant)
+    for name, value in {"--nodes": nodes, "--groups": groups}.items():
+        if value is not None and ranks is None:
+            raise InputError(f"`{name}` without a placement", hint="add `--placement 8`: the ranks")
+    if groups is not None and nodes is None:
+        raise InputError(
+            "`--groups` without nodes", hint="add `--nodes 2`: the machines that a group stays on one of"
+        )
+    found = observing(recording, ranks, redundant, groups=groups, nodes=1 if nodes is None else nodes)
     if heatmap is not None:
         _write(heatmap, _svg(found, heatmap), "--heatmap")
     if export is not None and found.placements is not None:

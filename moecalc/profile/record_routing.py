@@ -144,8 +144,11 @@ def record(directory: str | Path, prompts: str | Path, max_tokens: int = MAX_TOK
             "`--record` needs torch and transformers, which are not installed", hint=INSTALL
         ) from None
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = transformers.AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype="auto")
+        with _without_bars():
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            model = transformers.AutoModelForCausalLM.from_pretrained(
+                folder, local_files_only=True, dtype="auto"
+            )
     except (OSError, ValueError, KeyError, ImportError) as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(
@@ -172,6 +175,20 @@ def record(directory: str | Path, prompts: str | Path, max_tokens: int = MAX_TOK
     if cut:
         notes.append(f"{cut:,} prompts cut to {max_tokens:,} tokens")
     return watch.recording(str(folder), starts, notes)
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """The library's own bars would stay in the terminal above the answer."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def save(recording: Recording, file: str | Path) -> None:

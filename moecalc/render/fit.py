@@ -175,6 +175,8 @@ def assumed_words(setting: Setting) -> str:
             f"logits held {copies.value} times at the sampler's peak (logs have {copies.low} to {copies.high})"
         )
     said += [f"{name} {value:,}" for name, value in setting.workload.assumed.items() if name == "context"]
+    if setting.mixture:
+        said.append("routing uniform")
     return ", ".join(said)
 
 
@@ -187,7 +189,7 @@ def _decode_ceiling(fit: Fit) -> Iterator[str]:
             ", `--bandwidth 1008GB/s` the device's" if fit.fleet.devices[0].bandwidth is None else ""
         )
         return
-    parts = ", ".join(f"{name} {seconds * 1000:.3g} ms" for name, seconds in found.parts)
+    parts = ", ".join(f"{part.name} {part.seconds * 1000:.3g} ms" for part in found.parts)
     yield (
         f"decode ceiling: {found.tokens_per_second:,.3g} tokens/s for {_sequences(case.sequences)} of "
         f"{_tokens(case.context)}, uniform routing; a step reads {parts}; `moecalc speed` says more"

@@ -126,6 +126,10 @@ def placement_rows(placements: Placements) -> list[list[str]]:
 
 def placement_words(placements: Placements) -> Iterable[str]:
     """How low any placement goes, and what holds on tokens that the placement was not made for."""
+    if placements.nodes > 1:
+        yield (
+            f"each of {placements.groups} groups of experts stays on one of {placements.nodes} nodes, with its copies"
+        )
     yield (
         f"with {placements.redundant} copies no placement is below {placements.floor:.3f}x; copies share their "
         "expert's load evenly, layers run one after the other, and the fullest rank is waited for"

@@ -19,6 +19,10 @@ BAR = 20
 LEAST_TELLING = (PLOT, "FLOP/B", "tokens each", "of all", "buffers")
 """Columns that go first where there is no room for all."""
 
+GROUPS_RANKED = (
+    "uniform choice of both; a router that ranks groups by their best experts comes near the limit"
+)
+
 EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -83,7 +87,7 @@ def answers(routed: Routed, pool: PoolRouted) -> Iterable[str]:
         )
         if pool.groups_without_limit is not None:
             said += f"; without the limit in {float(pool.groups_without_limit):.2f}"
-        yield f"{said} (uniform choice)"
+        yield f"{said} ({GROUPS_RANKED if pool.groups_without_limit is not None else 'uniform choice'})"
 
 
 def expert_rows(routed: Routed, pool: PoolRouted) -> list[list[str]]:
@@ -140,6 +144,8 @@ def remarks(routed: Routed) -> Iterable[str]:
     if routed.skew.law == "dirichlet":
         layers = max(drawn_layers(pool.experts.pool.experts) for pool in routed.pools)
         drawn = f"; means over {layers:,} drawn layers"
+    if routed.skew.law != "uniform":
+        drawn = f"; a token picks an expert with probability top-k x its share of the load, at most 1{drawn}"
     weights = routed.precision if routed.quant == "released" else routed.quant
     yield f"assumed: {SAMPLING}{drawn}; weights {weights}; estimate"
 

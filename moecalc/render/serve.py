@@ -182,12 +182,16 @@ def _sources(serving: Serving) -> list[str]:
     chosen = ", ".join(
         f"{name} {_value(value)}"
         for name, value in serving.defaults.items()
-        if name not in {"engine", "context"}
+        if name not in {"engine", "context", "routing"}
     )
     if "context" in serving.defaults and serving.trained_length is not None:
         said.append(
             f"context, assumed: the trained length, {serving.scheduler.context:,}; `--context` sets another, and "
             f"{serving.engine.name} itself takes what the checkpoint's config says"
+        )
+    if "routing" in serving.defaults:
+        said.append(
+            "routing, assumed: uniform: all expert-parallel ranks get as many tokens; `--skew` sets another"
         )
     if chosen:
         said.append(f"{serving.engine.name}'s defaults, not chosen here: {chosen}")

@@ -8,6 +8,7 @@ from moecalc.calc.speed.speculation import Speculation
 from moecalc.calc.speed.speed import Speed
 from moecalc.calc.speed.speed_groups import GroupTime
 from moecalc.calc.speed.speed_lines import CEILING, assumed, no_peak, warnings
+from moecalc.calc.speed.traffic import UNIFORM
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table
 from moecalc.render.rates import duration, rate
@@ -226,9 +227,10 @@ def remarks(speed: Speed) -> list[str]:
     """What binds and from where on, experts touched, what ranks send each other, whence the expectation."""
     said = [_binds(speed)]
     if speed.touched_share is not None:
+        fitted = "" if speed.routing is UNIFORM else "; what is expected keeps the routing that was measured"
         said.append(
             f"experts: a step reads {format_percent(speed.touched_share)} of the routed weights "
-            f"({speed.routing.words} routing)"
+            f"({speed.routing.words} routing){fitted}"
         )
     communication = _communication(speed)
     if communication:

@@ -134,7 +134,47 @@ def test_cache_hit_beside_a_placement(capsys):
         hits[law] = lines["offload.cache.hit_share"]["value"]
         missed = lines["offload.cache.missed_experts"]["value"]
         assert missed == pytest.approx(8 * (1 - hits[law]))  # one token
+        assert lines["offload.cache.decode_tokens_per_second"]["value"] is None  # no bandwidth was named
     assert hits["zipf:1"] > hits["uniform"]
+
+
+def test_what_is_expected_does_not_follow_a_skew_and_says_so(capsys):
+    arguments = ("speed", "gpt-oss-120b", "--gpu", "h100", "--batch", "32")
+    assert "keeps the routing that was measured" not in stdout_of(capsys, *arguments)[1]
+    _, out, _ = stdout_of(capsys, *arguments, "--skew", "zipf:1")
+    assert "what is expected keeps the routing that was measured" in " ".join(out.split())
+
+
+def test_a_cache_of_experts_moves_the_decode_ceiling(capsys):
+    """Of Qwen3-30B-A3B in one format: 8 of 128 experts a token, those that miss from RAM at a tenth of the speed."""
+    arguments = ("fit", "qwen3-30b-a3b", "--quant", "q8_0", "--vram", "16GiB", "--bandwidth", "800GB/s")
+    arguments += ("--ram", "64GiB", "--ram-bandwidth", "80GB/s", "--json")
+    found = {}
+    for law in ("uniform", "zipf:1"):
+        code, out, _ = stdout_of(capsys, *arguments, "--cache-hit", law)
+        assert code == 0
+        report = json.loads(out)
+        assert report["defaults"]["routing"] == "uniform"
+        lines = {line["id"]: line["value"] for line in report["models"][0]["lines"]}
+        found[law] = lines["offload.cache.decode_tokens_per_second"]
+        expert = 3 * 2048 * 768 * 34 / 32  # gate, up and down; 34 bytes for 32 weights
+        from_ram = 48 * lines["offload.cache.missed_experts"] * expert / 80e9
+        # What misses takes that long at least, and all else is read at 800 GB/s.
+        assert 1 / found[law] > from_ram
+        assert 1 / found[law] < from_ram + 48 * 8 * expert / 800e9 + 3e9 / 800e9
+    assert found["zipf:1"] > 2 * found["uniform"]
+
+
+@pytest.mark.parametrize("skew", [3, None, 1.5, ["uniform"], True])
+def test_a_skew_that_is_no_word_is_refused(skew):
+    with pytest.raises(InputError, match="`skew` is"):
+        moecalc.routing("mixtral-8x7b", skew=skew)
+
+
+def test_batches_as_a_list(capsys):
+    code, out, _ = stdout_of(capsys, "routing", "mixtral-8x7b", "--batch", "1,32", "--json")
+    assert code == 0
+    assert [batch["batch"] for batch in json.loads(out)["routing"]["pools"][0]["batches"]] == [1, 32]
 
 
 def test_arrays_for_notebooks():

@@ -26,6 +26,20 @@ def test_files_are_written_once(tmp_path):
     assert "exists already" in again.stderr
 
 
+def test_groups_stay_on_their_node(tmp_path):
+    """EPLB's published example: 16 slots of 4 groups over 2 nodes of 4 GPUs."""
+    done = run(
+        f"moecalc routing --observed {LOADS} --placement 8 --redundant 4 --groups 4 --nodes 2 "
+        f"--export-placement {tmp_path}/map.json"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "each of 4 groups of experts stays on one of 2 nodes" in done.stdout
+    exported = json.loads((tmp_path / "map.json").read_text())
+    for slots in exported["physical_to_logical_map"]:
+        nodes = [{expert // 3 for expert in slots[at : at + 8]} for at in (0, 8)]
+        assert [len(groups) for groups in nodes] == [2, 2]
+
+
 @pytest.mark.parametrize("columns", [60, 80, 120])
 def test_choices_fit_the_columns(tmp_path, columns):
     rng = np.random.default_rng(0)
@@ -52,6 +66,14 @@ def test_json_is_as_the_schema_says():
     [
         (f"--observed {LOADS} --train-demo", "exclude each other"),
         (f"--observed {LOADS} --redundant 4", "copies of experts without ranks"),
+        (f"--observed {LOADS} --nodes 2", "`--nodes` without a placement"),
+        (f"--observed {LOADS} --placement 8 --redundant 4 --groups 4", "`--groups` without nodes"),
+        (f"--observed {LOADS} --placement 8 --redundant 4 --nodes 2", "nodes without the groups"),
+        (
+            f"--observed {LOADS} --placement 8 --redundant 4 --nodes 3 --groups 4",
+            "do not divide among 3 nodes",
+        ),
+        (f"--observed {LOADS} --placement 8 --redundant 4 --nodes 0 --groups 4", "fewer than one rank"),
         (f"--observed {LOADS} --export-placement x.json", "no placement to export"),
         (f"--observed {LOADS} --heatmap x.png", "is no SVG file"),
         (f"llama-3.1-8b --observed {LOADS}", "is dense"),

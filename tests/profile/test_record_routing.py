@@ -106,7 +106,7 @@ def test_hooks_are_taken_away():
 
 
 @pytest.mark.oracle
-def test_a_directory_is_recorded_stored_and_read_again(tmp_path):
+def test_a_directory_is_recorded_stored_and_read_again(tmp_path, capfd):
     folder = tmp_path / "tiny"
     made(CONFIGS["mixtral"]()).save_pretrained(folder)
     words = {f"w{at}": at for at in range(63)} | {"[UNK]": 63}
@@ -117,7 +117,9 @@ def test_a_directory_is_recorded_stored_and_read_again(tmp_path):
     transformers.PreTrainedTokenizerFast(tokenizer_object=plain).save_pretrained(folder)
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("w1 w2 w3 w4\n\nw5 w6 w7\n")
+    capfd.readouterr()
     recording = record(folder, prompts)
+    assert capfd.readouterr() == ("", "")
     assert recording.starts == (0, 4)
     assert recording.tokens == 7
     file = tmp_path / "choices.npz"

@@ -115,6 +115,7 @@ def _defaults(setting: Setting) -> dict[str, Any]:
         "engine": setting.engine.name,
         "utilization": float(setting.utilization),
         "prefill_chunk": setting.case.prefill_chunk,
+        **({"routing": "uniform"} if setting.mixture else {}),
     }
 
 

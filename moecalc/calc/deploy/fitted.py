@@ -25,6 +25,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     workload: Workload
     utilization: Fraction
     case: Case
+    mixture: bool
+    """Whether tokens choose experts, which they are taken to do uniformly."""
 
     def overhead(self, devices: int) -> int:
         """What the engine takes of each device's share beside weights, state and activations: assumed."""
@@ -54,13 +56,28 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     """Layers of each pipeline stage where equal devices hold it with unequal stages only; empty elsewhere."""
 
 
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What one GPU, or the RAM, reads in a decode step."""
+
+    name: str
+    bytes: float
+    expert_bytes: float
+    """Of these, those of routed experts that are touched."""
+    bytes_per_second: int
+
+    @property
+    def seconds(self) -> float:
+        """To read them."""
+        return self.bytes / self.bytes_per_second
+
+
 class OffloadCeiling(msgspec.Struct, frozen=True, kw_only=True):
     """What no program decodes faster than beside the RAM."""
 
     tokens_per_second: float
     """Of all sequences together."""
-    parts: tuple[tuple[str, float], ...]
-    """Seconds that a step reads on each GPU, then in RAM."""
+    parts: tuple[Reading, ...]
+    """Each GPU, then the RAM."""
 
 
 class Roomier(msgspec.Struct, frozen=True):

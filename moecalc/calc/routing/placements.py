@@ -20,6 +20,9 @@ class Placements(msgspec.Struct, frozen=True, kw_only=True):
 
     ranks: int
     redundant: int
+    groups: int
+    nodes: int
+    """Each group of experts, and the copies of its experts, stay on one node."""
     order: Placement | None
     dealt: Placement | None
     replicated: Placement
@@ -34,6 +37,8 @@ class Placements(msgspec.Struct, frozen=True, kw_only=True):
         return {
             "ranks": self.ranks,
             "redundant_experts": self.redundant,
+            "groups": self.groups,
+            "nodes": self.nodes,
             "fullest_rank_over_mean": {
                 "in_order": None if self.order is None else float(self.order.max_over_mean),
                 "dealt": None if self.dealt is None else float(self.dealt.max_over_mean),
@@ -46,11 +51,14 @@ class Placements(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
-def placements_of(recording: Recording, ranks: int, redundant: int | None = None) -> Placements:
+def placements_of(
+    recording: Recording, ranks: int, redundant: int | None = None, groups: int = 1, nodes: int = 1
+) -> Placements:
     """Placements of every layer of the recording over so many ranks.
 
     `redundant` copies in each layer; by default as few as give each rank one slot more than experts need, or the slots
-    that make ranks even. Raises InputError where slots do not divide among the ranks.
+    that make ranks even. Of `groups` of experts each stays on one of `nodes`. Raises InputError where slots do not
+    divide among the ranks, or ranks, groups and copies among the nodes.
     """
     if ranks < 2:
         raise InputError(
@@ -66,7 +74,7 @@ def placements_of(recording: Recording, ranks: int, redundant: int | None = None
     counts = recording.counts or counts_of(recording.array, recording.experts)
     even = recording.experts % ranks == 0
     order = in_order(counts, ranks) if even else None
-    replicated = placed(counts, ranks, redundant)
+    replicated = placed(counts, ranks, redundant, groups=groups, nodes=nodes)
     lowest = sum((floor(row, ranks, redundant) for row in counts if any(row)), start=Fraction(0))
     mean = sum(map(sum, counts)) / ranks
     held_out = held_out_order = None
@@ -75,13 +83,17 @@ def placements_of(recording: Recording, ranks: int, redundant: int | None = None
         first = counts_of(recording.array[:half], recording.experts)
         second = counts_of(recording.array[half:], recording.experts)
         if any(map(any, second)):
-            held_out = float(placed(first, ranks, redundant).under(second).max_over_mean)
+            held_out = float(
+                placed(first, ranks, redundant, groups=groups, nodes=nodes).under(second).max_over_mean
+            )
             held_out_order = float(in_order(second, ranks).max_over_mean) if even else None
     return Placements(
         ranks=ranks,
         redundant=redundant,
+        groups=groups,
+        nodes=nodes,
         order=order,
-        dealt=placed(counts, ranks) if even else None,
+        dealt=placed(counts, ranks, groups=groups, nodes=nodes) if even else None,
         replicated=replicated,
         floor=float(lowest) / mean,
         held_out=held_out,

@@ -21,6 +21,8 @@ class Residency(msgspec.Struct, frozen=True, kw_only=True):
     held_share: float
     hit_share: float
     """Of a token's choices, those that fall on them."""
+    read_share: float
+    """Of a layer's experts, those that a step is expected to read from fast memory."""
     missed_share: float
     """Of a layer's experts, those that a step is expected to read from slow memory."""
 
@@ -31,14 +33,17 @@ def residency(layers: Sequence[Probabilities], share: float, tokens: int) -> Res
     held = min(
         experts, int(share * experts + 1e-9)
     )  # a share that is a whole number of experts but for rounding
-    hit = missed = 0.0
+    hit = read = missed = 0.0
     for layer in layers:
         ordered = sorted(layer, reverse=True)
         hit += sum(ordered[:held]) / sum(ordered)
-        missed += sum(1 - (1 - p) ** tokens for p in ordered[held:]) / experts
+        touched = [(1 - (1 - p) ** tokens) / experts for p in ordered]
+        read += sum(touched[:held])
+        missed += sum(touched[held:])
     return Residency(
         held=held,
         held_share=held / experts,
         hit_share=hit / len(layers),
+        read_share=read / len(layers),
         missed_share=missed / len(layers),
     )

@@ -41,7 +41,14 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     bytes: float
-    seconds: float
+    expert_bytes: float
+    """Of these, those of routed experts that are touched."""
+    bytes_per_second: int
+
+    @property
+    def seconds(self) -> float:
+        """To read them."""
+        return self.bytes / self.bytes_per_second
 
 
 class Hybrid(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,8 +85,9 @@ class Placement(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         state = Fraction(states, self.demand.sequences) * self._state_read
 
         def of(name: str, holds: Holds, bandwidth: int, looked_up: Number = 0) -> Part:
-            size = float(holds.rest - looked_up) + float(touched * holds.experts) + float(state * holds.state)
-            return Part(name=name, bytes=size, seconds=size / bandwidth)
+            experts = float(touched * holds.experts)
+            size = float(holds.rest - looked_up) + experts + float(state * holds.state)
+            return Part(name=name, bytes=size, expert_bytes=experts, bytes_per_second=bandwidth)
 
         several = len(self.offload.gpus) > 1
         gpus = [

@@ -15,6 +15,7 @@ def test_uniform_choice_hits_the_share_that_is_held():
     assert (found.held, found.held_share) == (32, 0.25)
     assert found.hit_share == pytest.approx(0.25)
     assert found.missed_share * 128 == pytest.approx(8 * 0.75)
+    assert found.read_share * 128 == pytest.approx(8 * 0.25)
 
 
 def test_a_skew_hits_more_and_one_token_misses_what_does_not_hit():

@@ -126,3 +126,18 @@ def test_groups_that_a_token_reaches_are_those_of_all_its_choices():
         picked = list(itertools.combinations(range(allowed * size), pool.top_k))
         reached = sum(len({expert // size for expert in one}) for one in picked)
         assert groups_reached(pool) * len(picked) == reached
+
+
+def test_a_router_that_ranks_groups_by_their_two_best_experts_reaches_more_of_them():
+    """DeepSeek-V3: 4 of 8 groups of 32, ranked by the sum of their two best scores; whatever the scores' law."""
+    import numpy as np
+
+    random, tokens = np.random.default_rng(0), 4096
+    for scores in (random.random((tokens, 8, 32)), random.standard_normal((tokens, 8, 32))):
+        ranking = np.sort(scores, axis=2)[:, :, -2:].sum(axis=2)
+        picked = np.argsort(-ranking, axis=1)[:, :4, None]
+        within = np.take_along_axis(scores, picked, axis=1).reshape(tokens, -1)
+        groups = np.sort(np.argsort(-within, axis=1)[:, :8] // 32, axis=1)
+        reached = 1 + np.count_nonzero(np.diff(groups, axis=1), axis=1)
+        assert reached.mean() == pytest.approx(3.96, abs=0.02)
+    assert float(groups_reached(Pool(256, 8, groups=8, group_limit=4))) == pytest.approx(3.63, abs=0.005)
