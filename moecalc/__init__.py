@@ -7,16 +7,53 @@ if TYPE_CHECKING:
     from moecalc.api import Comparison, Model, StatedModel, compare, load
     from moecalc.api.checking import check
     from moecalc.api.claiming import claim
+    from moecalc.api.cost import cost
+    from moecalc.api.design import design
     from moecalc.api.differing import diff
+    from moecalc.api.fitting import fit
+    from moecalc.api.fleets import devices
+    from moecalc.api.reports import as_dict
     from moecalc.api.routing import routing
+    from moecalc.api.scaling import scaling
+    from moecalc.api.serving import serve
+    from moecalc.api.speed import speed
+    from moecalc.api.training import train
 
-__all__ = ["Comparison", "Model", "StatedModel", "check", "claim", "compare", "diff", "load", "routing"]
+__all__ = [
+    "Comparison",
+    "Model",
+    "StatedModel",
+    "as_dict",
+    "check",
+    "claim",
+    "compare",
+    "cost",
+    "design",
+    "devices",
+    "diff",
+    "fit",
+    "load",
+    "routing",
+    "scaling",
+    "serve",
+    "speed",
+    "train",
+]
 
 _MODULES = {
+    "as_dict": "moecalc.api.reports",
     "check": "moecalc.api.checking",
     "claim": "moecalc.api.claiming",
+    "cost": "moecalc.api.cost",
+    "design": "moecalc.api.design",
+    "devices": "moecalc.api.fleets",
     "diff": "moecalc.api.differing",
+    "fit": "moecalc.api.fitting",
     "routing": "moecalc.api.routing",
+    "scaling": "moecalc.api.scaling",
+    "serve": "moecalc.api.serving",
+    "speed": "moecalc.api.speed",
+    "train": "moecalc.api.training",
 }
 """Where names stand that `moecalc.api` does not import: what they need is slow to load."""
 

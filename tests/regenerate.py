@@ -7,13 +7,13 @@ import datetime as dt
 import json
 import re
 
-from moecalc.checks.budgets import file as budget_file
 from moecalc.checks.budgets import record
+from moecalc.checks.budgets import written as budget_file
 from moecalc.sources.spec import schema
 from moecalc.specs import data_version
 from tests.cli.commands import GOLDEN
 from tests.console import ROOT, rewritten, transcript
-from tests.docs import accuracy, active_conventions, counted_flops, measurements, model_types
+from tests.docs import accuracy, active_conventions, counted_flops, measured_runs, measurements, model_types
 
 
 def schema_text() -> str:
@@ -69,7 +69,8 @@ def main() -> None:
     active_conventions.PAGE.write_text(active_conventions.page(), encoding="utf-8")
     measurements.PAGE.write_text(measurements.page(), encoding="utf-8")
     readme = ROOT / "README.md"
-    readme.write_text(rewritten(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    text = measured_runs.rewritten_runs(readme.read_text(encoding="utf-8"))
+    readme.write_text(rewritten(text), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from moecalc.api.loading import WEIGHTS
 from moecalc.api.measuring import Measuring
 from moecalc.api.rebuilding import build, header_of
 from moecalc.api.revisions import candidates, loaded
-from moecalc.checks.budgets.file import Budget, ModelBudgets
 from moecalc.checks.budgets.outcome import BaseFigure
+from moecalc.checks.budgets.parsed import Budget, ModelBudgets
 from moecalc.checks.budgets.record import BudgetRecord, read_record, value_of
 from moecalc.errors import InputError, MoecalcError
 from moecalc.sources.revision import Revision

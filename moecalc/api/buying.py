@@ -38,7 +38,13 @@ def buying(cost: Cost, on: dt.date) -> Buying:
                 **own,
             )
         )
-    return Buying(found=found, offers=tuple(offers))
+    return Buying(found=found, offers=tuple(sorted(offers, key=_price)))
+
+
+def _price(offer: Offer) -> tuple[Decimal, Decimal]:
+    """What offers are sorted by: the price of the request that was asked about, else of output."""
+    output = offer.price.output_usd
+    return (output if offer.request_usd is None else offer.request_usd, output)
 
 
 def _ratio(usd: Decimal, figure: Figure[Decimal]) -> Figure[Decimal]:

@@ -12,8 +12,9 @@ from moecalc.api.loading import SPEC_SUFFIXES, WEIGHTS, load
 from moecalc.api.measuring import Measuring
 from moecalc.api.model import AnyModel
 from moecalc.api.rebuilding import source_of
-from moecalc.checks.budgets.file import NAMES, Budget, Budgets, ModelBudgets, find_file, read_budgets
+from moecalc.checks.budgets.file import NAMES, find_file, read_budgets
 from moecalc.checks.budgets.outcome import BaseFigure, Checked, Figure, Outcome, judge, with_data_of
+from moecalc.checks.budgets.parsed import Budget, Budgets, ModelBudgets
 from moecalc.checks.budgets.record import Source
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.sources import catalog

@@ -5,20 +5,25 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from moecalc.api.fleets import fleet_of, is_counted
 from moecalc.api.loading import load
 from moecalc.api.model import AnyModel, Model, StatedModel
+from moecalc.api.outlays import Terms
 from moecalc.api.precision import plain_precision
 from moecalc.api.skews import routing_of
 from moecalc.calc.attention_words import cache_words
 from moecalc.calc.comparing.comparison import ComparisonData, columns_for, entries, verdicts
 from moecalc.calc.comparing.demand import Demand, EqualState, Exact, LedgerDemand, StatedDemand
-from moecalc.calc.comparing.deployment import Deployment, device, smallest
+from moecalc.calc.comparing.deployment import Deployment, Device, device, smallest
 from moecalc.calc.comparing.verdict import Subject
 from moecalc.calc.speed.traffic import UNIFORM, Routing
 from moecalc.errors import InputError
-from moecalc.specs.hardware import accelerator
+from moecalc.specs.fleet import Fleet, Group
+from moecalc.specs.hardware import Accelerator
+from moecalc.specs.money import Amount
 from moecalc.specs.routing import UNIFORM_SKEW, Skew
 from moecalc.specs.workload import Workload, plan_workload
+from moecalc.units import format_percent
 
 DEFAULT_GPU = "h100"
 
@@ -51,13 +56,23 @@ def compare(
     kv_dtype: str | None = None,
     equal_kv: bool = False,
     utilization: Fraction | float = 1,
+    price: Amount | None = None,
+    busy: Amount | None = None,
+    hardware_price: Amount | None = None,
+    lifetime: Amount | None = None,
+    electricity: Amount | None = None,
+    power: Amount | None = None,
+    host_power: Amount | None = None,
+    pue: Amount | None = None,
     skew: str | Skew = UNIFORM_SKEW,
 ) -> Comparison:
     """Compare two or more models on one kind of accelerator.
 
     `models` are names, paths, configs or loaded models; the first is the one ratios refer to. `equal_kv` gives
     every model the first one's state, `skew` says how tokens choose experts (`zipf:1`).
-    `utilization` is the share of usable memory given to weights and state.
+    `gpu` with a number (`8xh100`) puts every model on so many devices; without, each on the fewest that hold it.
+    `utilization` is the share of usable memory given to weights and state; `price`, `busy` and those behind them say
+    what a device is paid for, as in `cost`.
     Raises InputError for fewer than two models, unknown names, or a share outside (0, 1].
     """
     if len(models) < 2:
@@ -67,8 +82,18 @@ def compare(
     trained = [model.context_length for model in loaded if model.context_length]
     # One context for all: the longest any of them was trained for, at most the usual default.
     workload = plan_workload(max(trained, default=None), context=context, batch=batch)
-    card = accelerator(gpu)
-    devices = [device(card, *_formats(model, dtype, quant)) for model in loaded]
+    card, count = _named(gpu)
+    terms = Terms(
+        price=price,
+        busy=busy,
+        hardware_price=hardware_price,
+        lifetime=lifetime,
+        electricity=electricity,
+        power=power,
+        host_power=host_power,
+        pue=pue,
+    )
+    devices = [_paid(device(card, *_formats(model, dtype, quant)), card, terms) for model in loaded]
 
     demands: list[Demand | None] = [model.demand(dtype, kv_dtype, quant) for model in loaded]
     routing = routing_of(skew=skew)
@@ -86,7 +111,14 @@ def compare(
         smallest(demand, chosen, workload.context, batch, share) if demand else None
         for demand, chosen in zip(demands, devices, strict=True)
     ]
-    subjects = [_subject(m, d, workload) for m, d in zip(loaded, deployments, strict=True)]
+    named = [
+        Deployment(demand, chosen, count, workload.context, share) if demand and count else None
+        for demand, chosen in zip(demands, devices, strict=True)
+    ]
+    subjects = [
+        replace(_subject(model, fewest, workload), named=on)
+        for model, fewest, on in zip(loaded, deployments, named, strict=True)
+    ]
     reports = [model.report(workload, dtype, kv_dtype, quant) for model in loaded]
     return Comparison(
         entries=tuple(entries(subjects, reports, workload)),
@@ -97,8 +129,40 @@ def compare(
         warnings=tuple(_warnings(loaded, workload)),
         equal_kv=equal_kv,
         utilization=share,
+        named_gpus=count,
         routing_words=routing.words,
     )
+
+
+def _named(gpu: str) -> tuple[Accelerator, int | None]:
+    """The one kind of device to compare on, and its number where one was typed.
+
+    Raises InputError for several kinds, and what `fleet_of` refuses.
+    """
+    if "," in gpu:
+        raise InputError(
+            f"`compare` is on one kind of device, and `--gpu {gpu}` names several",
+            hint="`moecalc cost MODEL --gpu h100,h200` chooses among kinds",
+        )
+    found = fleet_of(gpu)
+    if found is None or len(found.groups) > 1:
+        raise InputError(
+            f"`compare` is on one kind of device, and `--gpu {gpu}` joins several",
+            hint="name one: `--gpu 8xh100`, or `--gpu h100` for the fewest that hold each model",
+        )
+    group = found.groups[0]
+    return group.device, group.count if is_counted(gpu, found) else None
+
+
+def _paid(found: Device, card: Accelerator, terms: Terms) -> Device:
+    """The device at what was said to be paid for it; at its list price where nothing was."""
+    if terms == Terms():
+        return found
+    outlay = terms.outlay(Fleet((Group(card, 1),)))
+    busy = (
+        "" if terms.busy is None else f"; utilization {format_percent(outlay.busy)} of the time that is paid"
+    )
+    return replace(found, usd_per_hour=outlay.usd_per_busy_hour, price_words="; ".join(outlay.words) + busy)
 
 
 def _skewed(demands: list[Demand | None], routing: Routing) -> list[Demand | None]:

@@ -1,32 +1,41 @@
 """`cost`: dollars per million tokens, per request and per conversation, on rented or own devices; API prices beside."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from moecalc.api.buying import buying
+from moecalc.api.fleets import fleet_from
 from moecalc.api.loading import load
 from moecalc.api.model import Model, StatedModel
-from moecalc.api.outlays import draw_of, outlay_of
-from moecalc.api.speed import speed
+from moecalc.api.outlays import Terms, host_words
+from moecalc.api.plans import plan_from
+from moecalc.api.speed import drafting, speed
 from moecalc.calc import memory
 from moecalc.calc.cost.cost import Cost, RequestCost
+from moecalc.calc.cost.figure import Figure
 from moecalc.calc.cost.outlay import SECONDS_PER_HOUR, Outlay
 from moecalc.calc.cost.pace import Pace, decode_pace, prefill_pace
 from moecalc.calc.cost.request import request_time
 from moecalc.calc.deploy.budget import MOST_SEQUENCES
+from moecalc.calc.speed import speculation
+from moecalc.calc.speed.expectation import NoExpectation
+from moecalc.calc.speed.hybrid import Hybrid, published_spread
 from moecalc.calc.speed.roofline import Roofline
+from moecalc.calc.speed.speed import Speed
 from moecalc.calc.speed.traffic import Routing
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.specs import money
 from moecalc.specs.fleet import UNLISTED, Fleet
+from moecalc.specs.kv_formats import served_apart
 from moecalc.specs.money import Amount
 from moecalc.specs.plan import Plan
 from moecalc.specs.request import Request, parse_request
 from moecalc.specs.routing import UNIFORM_SKEW, Skew
 from moecalc.specs.workload import check_length
+from moecalc.units import parse_bytes_per_second
 
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096, 16384)
 """Batches that the curve shows, as far as they fit; the one asked about and the largest stand among them."""
@@ -34,9 +43,9 @@ BATCHES = (1, 4, 16, 64, 256, 1024, 4096, 16384)
 
 def cost(
     model: Any,
-    fleet: Fleet,
+    fleet: Fleet | str,
     *,
-    plan: Plan | None = None,
+    plan: Plan | Mapping[str, Any] | None = None,
     quant: str | None = None,
     kv_dtype: str | None = None,
     engine: str | None = None,
@@ -52,7 +61,13 @@ def cost(
     electricity: Amount | None = None,
     hardware_price: Amount | None = None,
     lifetime: Amount | None = None,
+    host_power: Amount | None = None,
+    pue: Amount | None = None,
     carbon: Amount | None = None,
+    kv_link: str | None = None,
+    overlap: float = 1.0,
+    drafted: int | None = None,
+    acceptance: float | None = None,
     api: bool = False,
     skew: str | Skew = UNIFORM_SKEW,
     on: dt.date | None = None,
@@ -64,12 +79,16 @@ def cost(
     `price` is USD per GPU-hour (None: the latest on-demand price known of the device, with its date);
     `hardware_price` (USD per GPU, with `lifetime` and `electricity`, USD per kWh) is own hardware instead. `busy` is
     the share of the paid time in which the deployment works at this rate (None: all of it), `power` watts per GPU
-    (None: the TDP), `carbon` grams of CO2 per kWh. `api` puts API prices beside (extra `prices`), those of the day
+    (None: the TDP), `host_power` watts of its host for each GPU (None: not counted), `pue` the power of the site over
+    that of its machines (None: 1), `carbon` grams of CO2 per kWh. `kv_link` is what two pools hand state over through
+    (`50GB/s`). `overlap`, `drafted` and `acceptance` are those of `speed`; a fleet whose host has RAM keeps there what
+    its devices do not hold, as in `speed`. `api` puts API prices beside (extra `prices`), those of the day
     `on` (None: today). `engine` and `utilization` decide how many sequences fit, as in `fit`.
 
     Raises InputError for amounts that make no sense and a batch that does not fit, UndeterminedError where a
     price, a bandwidth or the architecture is not known.
     """
+    fleet, plan = fleet_from(fleet), plan_from(plan)
     found = model if isinstance(model, Model | StatedModel) else load(model)
     if not isinstance(found, Model):
         raise UndeterminedError(
@@ -77,38 +96,62 @@ def cost(
             hint=f"`moecalc show {found.name}` prints what follows from its figures",
         )
     mix = _mix(request, context, prompt, pools)
-    draw, draw_words = draw_of(fleet, power)
-    outlay = outlay_of(
-        fleet,
-        draw,
-        price,
-        Decimal(1) if busy is None else money.share("--busy", busy),
-        electricity,
-        hardware_price,
-        lifetime,
+    link = _link(kv_link, pools)
+    speculation.check(drafted, acceptance)
+    terms = Terms(
+        price=price,
+        busy=busy,
+        power=power,
+        host_power=host_power,
+        pue=pue,
+        electricity=electricity,
+        hardware_price=hardware_price,
+        lifetime=lifetime,
     )
-    placed = speed(
-        found,
-        fleet,
-        plan=plan,
-        quant=quant,
-        kv_dtype=kv_dtype,
-        context=mix.longest if mix else context,
-        prompt=mix.prompt if mix else prompt,
-        engine=engine,
-        utilization=utilization,
-        skew=skew,
-    )
+    draw, draw_words = terms.draw(fleet)
+    outlay = terms.outlay(fleet)
+    options: dict[str, Any] = {
+        "plan": plan,
+        "quant": quant,
+        "kv_dtype": kv_dtype,
+        "context": mix.longest if mix else context,
+        "prompt": mix.prompt if mix else prompt,
+        "engine": engine,
+        "utilization": utilization,
+        "overlap": overlap,
+        "skew": skew,
+    }
+    placed = speed(found, fleet, **options)
+    most = placed.held.max_sequences
+    if fleet.host.ram is not None and (most is None or (batch or 1) > most):
+        check_length("batch", batch or 1)
+        placed = speed(found, fleet, **options, batch=batch or 1, drafted=drafted, acceptance=acceptance)
+        if placed.hybrid is not None and mix is not None:
+            raise InputError(
+                "a request of a model that lies partly in RAM is not priced",
+                hint="leave `--request` out, or name devices that hold the model",
+            )
     routing = placed.routing
     bound, name, longest = placed.roofline, placed.engine, placed.workload.context
     lengths = (mix.context, mix.prompt) if mix else (longest, placed.workload.prompt)
-    capacity = _capacity(found.name, fleet, placed.held.max_sequences, longest)
-    chosen = _batch(batch, capacity, longest)
-    output = decode_pace(bound, chosen, lengths[0], name, routing)
-    input_ = prefill_pace(bound, lengths[1], chosen, 0, name, routing) if bound.is_bounded else None
-    asked = (
-        None if mix is None else _request(bound, mix, chosen, pools, name, outlay, capacity, found, routing)
-    )
+    input_: Pace | None
+    asked = gains = None
+    if placed.hybrid is not None:
+        chosen = capacity = placed.workload.batch
+        output, input_ = _beside_ram(placed, placed.hybrid)
+        curve: tuple[Pace, ...] = (output,)
+    else:
+        capacity = _capacity(found.name, fleet, most, longest)
+        chosen = _batch(batch, capacity, longest)
+        output = decode_pace(bound, chosen, lengths[0], name, routing)
+        input_ = prefill_pace(bound, lengths[1], chosen, 0, name, routing) if bound.is_bounded else None
+        curve = tuple(_curve(bound, chosen, capacity, lengths[0], name, routing))
+        if mix is not None:
+            asked = _request(bound, mix, chosen, pools, name, outlay, capacity, found, routing, link)
+        if drafted is not None and acceptance is not None:
+            gains = _speculation(
+                found, bound, [pace.tokens for pace in curve], lengths[0], drafted, acceptance, routing
+            )
     cost_ = Cost(
         model=found.name,
         title=found.title,
@@ -126,15 +169,21 @@ def cost(
         outlay=outlay,
         output=output,
         input=input_,
-        curve=tuple(_curve(bound, chosen, capacity, lengths[0], name, routing)),
+        curve=curve,
         is_sparse=any(weight.pool is not None for weight in found.ledger.weights),
         draw=draw,
         draw_words=draw_words,
         grams_per_kwh=None if carbon is None else money.number("--carbon", carbon, "--carbon 400", free=True),
         request=asked,
         buying=None,
+        speculation=gains,
+        in_ram_bytes=placed.hybrid.offload.ram.bytes if placed.hybrid else 0,
+        host_note="" if host_power is not None else host_words(fleet),
         routing_words=routing.words,
-        defaults=_defaults(batch, context, prompt, mix, plan, busy, chosen, lengths, bound.plan),
+        defaults={
+            **_defaults(batch, context, prompt, mix, plan, terms, chosen, lengths, bound.plan),
+            **served_apart(found.ledger),
+        },
         warnings=placed.warnings,
     )
     if not api:
@@ -142,6 +191,59 @@ def cost(
     from msgspec.structs import replace
 
     return replace(cost_, buying=buying(cost_, on or dt.datetime.now(dt.UTC).date()))
+
+
+def _link(text: str | None, pools: int) -> int | None:
+    if text is None:
+        return None
+    if pools != 2:
+        raise InputError(
+            "`--kv-link` is what two pools hand state over through, and there is one", hint="add `--pools 2`"
+        )
+    found = parse_bytes_per_second(text)
+    if found <= 0:
+        raise InputError(f"`--kv-link` is {text}", hint="bytes per second above 0: `--kv-link 50GB/s`")
+    return found
+
+
+def _beside_ram(placed: Speed, part: Hybrid) -> tuple[Pace, Pace | None]:
+    """Output and input of a model that lies partly in RAM: at the ceiling alone, prompts one at a time."""
+    unknown = NoExpectation(published_spread())
+    output = Pace(
+        seconds=Figure(ceiling=float(part.decode.seconds), least=float(part.unconditional.seconds)),
+        tokens=placed.workload.batch,
+        step=part.decode,
+        expectation=unknown,
+    )
+    if placed.first is None:
+        return output, None
+    seconds = float(part.prefill.seconds)
+    input_ = Pace(
+        seconds=Figure(ceiling=seconds, least=seconds),
+        tokens=placed.first.prompt,
+        step=part.prefill,
+        expectation=unknown,
+    )
+    return output, input_
+
+
+def _speculation(
+    found: Model,
+    bound: Roofline,
+    batches: Sequence[int],
+    context: int,
+    drafted: int,
+    acceptance: float,
+    routing: Routing,
+) -> speculation.Speculation:
+    drafter, words = drafting(found, bound)
+    return speculation.Speculation(
+        drafted=drafted,
+        acceptance=float(acceptance),
+        accepted=speculation.accepted_tokens(drafted, acceptance),
+        draft=words,
+        gains=speculation.speculate(bound, drafter, batches, context, drafted, float(acceptance), routing),
+    )
 
 
 def _mix(
@@ -211,6 +313,7 @@ def _request(
     capacity: int,
     found: Model,
     routing: Routing,
+    link: int | None,
 ) -> RequestCost:
     if not bound.is_bounded:
         raise UndeterminedError(
@@ -232,6 +335,7 @@ def _request(
         usd=seconds.map(outlay.usd),
         splits=splits,
         moved_bytes=memory.state_bytes(found.ledger, mix.prompt, bound.kv_dtype),
+        link_bytes_per_second=link,
         hold_usd_per_hour=hold,
         hold_usd=None
         if pause is None
@@ -245,7 +349,7 @@ def _defaults(
     prompt: int | None,
     mix: Request | None,
     plan: Plan | None,
-    busy: Amount | None,
+    terms: Terms,
     chosen: int,
     lengths: tuple[int, int],
     own: Plan,
@@ -258,6 +362,8 @@ def _defaults(
         assumed |= {"prompt": lengths[1]} if prompt is None else {}
     if plan is None and own.devices > 1:
         assumed["plan"] = own.words
-    if busy is None:
-        assumed["busy"] = "100%"
+    if terms.busy is None:
+        assumed["utilization"] = "100% of the time"
+    if terms.pue is None:
+        assumed["PUE"] = 1
     return assumed

@@ -16,7 +16,9 @@ from moecalc.calc.design.found import Designed
 from moecalc.calc.design.objectives import FIELDS, NEED_DEVICES, parse_objectives
 from moecalc.calc.design.search import Case, Hardware, search
 from moecalc.calc.speed.machine import machine
+from moecalc.calc.speed.roofline import operand_formats
 from moecalc.errors import InputError, UndeterminedError
+from moecalc.ir.rows import Ledger
 from moecalc.sources.spec import ModelSpec
 from moecalc.specs.design_axes import KINDS, MULTIPLE, Axis, check_multiple, parse_axis
 from moecalc.specs.design_budget import TOLERANCE, Budget, parse_budget, parse_tolerance
@@ -63,7 +65,7 @@ def design(
     workload = plan_workload(model.context_length if context is None else None, context=context, batch=batch)
     precision = _precision(model, quant, chosen)
     kv = _kv_name(model, kv_dtype, chosen)
-    hardware, accelerator, note = _hardware(gpu, precision, kv)
+    hardware, accelerator, note = _hardware(gpu, model.ledger, precision, kv)
     case = Case(
         precision=precision,
         kv_dtype=kv,
@@ -194,7 +196,7 @@ def _kv_name(model: Model, kv_dtype: str | None, axes: Sequence[Axis]) -> str:
 
 
 def _hardware(
-    gpu: str | None, precision: Precision, kv: str
+    gpu: str | None, ledger: Ledger, precision: Precision, kv: str
 ) -> tuple[Hardware | None, Accelerator | None, str]:
     """The devices, their accelerator, and what their usable memory rests on."""
     if gpu is None:
@@ -214,7 +216,7 @@ def _hardware(
         )
     price = device.price()
     hardware = Hardware(
-        machine=machine(device, tuple(dict.fromkeys((*precision.formats, "bf16", kv)))),
+        machine=machine(device, operand_formats(ledger, precision, kv)),
         usable_bytes=usable.bytes,
         count=None if candidates[0].open else fleet.count,
         usd_per_hour=price.usd_per_gpu_hour if price else None,

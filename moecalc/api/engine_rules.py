@@ -76,12 +76,14 @@ def share_of(utilization: Fraction | float | None, engine: Engine) -> Fraction:
     Raises InputError for a share that is none, and for one that the engine cannot be told.
     """
     if utilization is not None and (isinstance(utilization, bool) or not 0 < utilization <= 1):  # nan too
-        raise InputError(f"`utilization` is {utilization!r}", hint="a share above 0 and at most 1, e.g. 0.9")
+        raise InputError(
+            f"`utilization` is {utilization!r}", hint="a share of memory above 0 and at most 1, e.g. 0.9"
+        )
     if engine.utilization is None:
         if utilization is not None:
             raise InputError(
                 f"{engine.name} has no share of memory that it may fill: it takes what it needs",
-                hint="leave `--utilization` out, or choose another engine: `--engine vllm`",
+                hint="leave `--gpu-memory-utilization` out, or choose another engine: `--engine vllm`",
             )
         return Fraction(1)
     if utilization is None:

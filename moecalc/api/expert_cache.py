@@ -100,7 +100,7 @@ def expert_cache(model: Any, fit: Fit, skew: str | Skew) -> ExpertCache:
     """
     found, chosen = known_model(model), skew_of(skew)
     pools = pools_of(found.ledger)
-    check_router(chosen, len(pools))
+    check_router(chosen, len(pools), "--cache-hit")
     placed = fit.placed
     if not pools or placed is None or not placed.ram.experts:
         raise InputError(

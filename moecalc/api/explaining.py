@@ -11,6 +11,7 @@ from moecalc.errors import InputError
 from moecalc.ir.numeric import Number
 from moecalc.ir.roles import Component
 from moecalc.ir.step import Step
+from moecalc.specs.kv_formats import served_sources
 from moecalc.specs.workload import Workload
 
 Topic = Literal["params", "active", "memory", "flops"]
@@ -76,7 +77,9 @@ def _memory(model: Model, context: int, demand: LedgerDemand, stored: Number) ->
     heading = f"bytes of state of one sequence at {context:,} tokens"
     return [
         Section(f"{model.name}: bytes of weights", weights, stored, "exact"),
-        Section(heading, state, held, "exact, logical"),
+        Section(
+            heading, state, held, "; ".join(filter(None, ("exact, logical", served_sources(model.ledger))))
+        ),
     ]
 
 

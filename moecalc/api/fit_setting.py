@@ -16,9 +16,11 @@ from moecalc.api.engine_rules import (
 )
 from moecalc.api.precision import RELEASED, precision_for
 from moecalc.calc.deploy.budget import Holding, Rules
+from moecalc.calc.deploy.case import Case
 from moecalc.calc.deploy.fitted import Setting
-from moecalc.calc.deploy.fitting import Case, Shards, best_holding
+from moecalc.calc.deploy.fitting import best_holding
 from moecalc.calc.deploy.ranks import LOADED, Sharded
+from moecalc.calc.deploy.shards import Shards
 from moecalc.calc.routing.experts import pools_of
 from moecalc.calc.serving.rules import EngineRules
 from moecalc.calc.serving.serving import Scheduler
@@ -64,7 +66,7 @@ class Asked:
         self._layout_required = layout_required and engine is not None
         self._shards: dict[tuple[tuple[Component, ...], int], Shards] = {}
         self._precisions: dict[str, Precision] = {}
-        self._rules: dict[tuple[str, Tier, str], Rules | None] = {}
+        self._rules: dict[tuple[object, ...], Rules | None] = {}
 
     @property
     def left_out_words(self) -> tuple[str, ...]:
@@ -72,7 +74,7 @@ class Asked:
         if self._engine is not None or self._utilization is None:
             return ()
         return (
-            f"GGUF mixtures are left out: {LLAMA_CPP} has no share of memory to be told (`--utilization`)",
+            f"GGUF mixtures are left out: {LLAMA_CPP} has no share of memory to be told (`--gpu-memory-utilization`)",
         )
 
     def precision(self, quant: str) -> Precision:
@@ -91,7 +93,7 @@ class Asked:
         Raises InputError where the engine has no cache in the format that was asked for, or no share of memory to
         be told; UndeterminedError where its layout of state is needed and not known.
         """
-        chosen = engine or self.engine(quant)
+        chosen = (engine or self.engine(quant)).on(devices)
         instead = engine is not None and engine.utilization is None
         sizes = [
             (size.bytes if size else 0, device) for device in devices for size in [device.usable_bytes()]
@@ -138,7 +140,7 @@ class Asked:
     def _rules_of(self, engine: Engine, tier: Tier, kv_dtype: str) -> Rules | None:
         if engine.reservation.rule == "logical":
             return None
-        key = engine.name, tier, kv_dtype
+        key = engine.name, engine.overheads.tiles, tier, kv_dtype
         if key not in self._rules:
             self._rules[key] = self._made_rules(engine, tier, kv_dtype)
         return self._rules[key]
@@ -155,7 +157,7 @@ class Asked:
         try:
             rules.state_bytes(whole, 0, 1, kv_dtype, 1)
         except UndeterminedError:
-            if self._layout_required and engine is self._engine:
+            if self._layout_required and self._engine is not None and engine.name == self._engine.name:
                 raise
             return None
         return rules

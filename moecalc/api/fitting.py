@@ -1,6 +1,6 @@
 """`fit` with devices: does the model fit, by how much, what else would, and what goes into RAM."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -15,9 +15,12 @@ from moecalc.api.engine_rules import (
     is_paged,
 )
 from moecalc.api.fit_setting import LLAMA_CPP, TRIED, Asked
+from moecalc.api.fleets import fleet_from
 from moecalc.api.offloading import Host, ktransformers
+from moecalc.api.plans import plan_from
 from moecalc.api.precision import RELEASED
 from moecalc.calc.deploy.budget import fullest, usable
+from moecalc.calc.deploy.case import Room
 from moecalc.calc.deploy.fitted import (
     Fit,
     OffloadCeiling,
@@ -28,7 +31,7 @@ from moecalc.calc.deploy.fitted import (
     capacity_of,
     device_words,
 )
-from moecalc.calc.deploy.fitting import Room, balanced, roomiest
+from moecalc.calc.deploy.fitting import balanced, roomiest
 from moecalc.calc.deploy.offload import Offload
 from moecalc.calc.deploy.ranks import surplus
 from moecalc.calc.deploy.shares import loaded_bytes
@@ -44,13 +47,13 @@ ROOMIER = Fraction(5, 4)
 
 def fit(
     model: Any,
-    fleet: Fleet,
+    fleet: Fleet | str,
     *,
     quant: str | Iterable[str] | None = None,
     context: int | None = None,
     sequences: int = 1,
     kv_dtype: str | None = None,
-    plan: Plan | None = None,
+    plan: Plan | Mapping[str, Any] | None = None,
     utilization: Fraction | float | None = None,
     engine: str | None = None,
 ) -> Fit:
@@ -62,6 +65,7 @@ def fit(
     default). `engine` None is llama.cpp for its mixtures, else `generic`. Raises InputError for a plan that does not
     match model or devices, UndeterminedError where a device's memory or the model's architecture is not known.
     """
+    fleet, plan = fleet_from(fleet), plan_from(plan)
     asked = Asked(
         model,
         context=context,
@@ -205,10 +209,13 @@ def _ceiling(chosen: _Try) -> OffloadCeiling | None:
     )
 
 
-def _named(quant: str | Iterable[str] | None) -> list[str]:
+def _named(quant: Any) -> list[str]:
     if quant is None:
         return [RELEASED]
-    names = [quant] if isinstance(quant, str) else list(quant)
+    names = list(quant) if isinstance(quant, Iterable) and not isinstance(quant, str) else [quant]
+    for name in names:
+        if not isinstance(name, str):
+            raise InputError(f"{name!r} is no name of a recipe", hint="`moecalc formats` lists them")
     return list(dict.fromkeys(name.strip().lower() for name in names)) or [RELEASED]
 
 

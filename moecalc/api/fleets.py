@@ -1,13 +1,52 @@
 """The machines that `--gpu`, `--vram`, `--bandwidth`, `--ram` and `--ram-bandwidth` mean together."""
 
+import re
+from typing import Any
+
 from msgspec.structs import replace
 
 from moecalc.errors import InputError
 from moecalc.specs import fleet
 from moecalc.specs.fleet import UNLISTED, Fleet, Group
 
+_COUNTED = re.compile(r"\s*\d+\s*([x×*]|\s)", re.IGNORECASE)
+
 LOCAL = "local"
 """`--gpu local`: what this machine has."""
+
+
+def fleet_from(devices: Any) -> Fleet:
+    """The fleet itself, or the one that a word like `8xh100` names. Raises InputError as `fleet_of` does."""
+    if isinstance(devices, Fleet):
+        return devices
+    if not isinstance(devices, str):
+        raise InputError(f"{devices!r} names no devices", hint="`8xh100`, or `moecalc.devices(vram='24GiB')`")
+    found = fleet_of(devices)
+    assert found is not None  # a word names some, or is an error
+    return found
+
+
+def devices(
+    gpu: str | None = None,
+    *,
+    vram: str | None = None,
+    bandwidth: str | None = None,
+    ram: str | None = None,
+    ram_bandwidth: str | None = None,
+) -> Fleet:
+    """Devices with what stands beside them, for `fit`, `speed` and the others: `devices(vram="24GiB", ram="64GiB")`.
+
+    Raises InputError as the options of the same names do, and where no device is named.
+    """
+    found = fleet_of(gpu, vram, bandwidth, ram, ram_bandwidth)
+    if found is None:
+        raise InputError("no devices are named", hint="`gpu='8xh100'`, or `vram='24GiB'`")
+    return found
+
+
+def is_counted(text: str, found: Fleet) -> bool:
+    """Whether a number of devices was typed: `8xh100`, `1xh100`, `h100 + a100`, but not `h100`."""
+    return _COUNTED.match(text) is not None or found.count > 1
 
 
 def fleet_of(

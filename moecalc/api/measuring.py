@@ -10,9 +10,9 @@ import msgspec
 
 from moecalc.api.model import AnyModel, Model
 from moecalc.calc import lines as public_lines
-from moecalc.checks.budgets.file import Budget
 from moecalc.checks.budgets.measure import Kind, Settings
 from moecalc.checks.budgets.outcome import Figure
+from moecalc.checks.budgets.parsed import Budget
 from moecalc.errors import InputError, UndeterminedError, suggestion
 from moecalc.report import Line, ModelReport
 from moecalc.specs import fleet

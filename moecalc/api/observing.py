@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from moecalc.api.loading import load
-from moecalc.api.model import Model
+from moecalc.api.model import Model, StatedModel
+from moecalc.calc.routing.experts import experts_of as routers_of
 from moecalc.calc.routing.observed import CACHE_SHARES, Observed, observe
 from moecalc.calc.routing.placements import Placements, placements_of
 from moecalc.errors import InputError
 from moecalc.report import Report
 from moecalc.sources.routing_records import read_recording
+from moecalc.units import format_counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from moecalc.specs.recordings import Recording
 
@@ -35,11 +37,15 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 def recording_from(file: str, model: Any = None) -> Recording:
     """The recording in a file, held against a model's experts where one is named.
 
+    Where layers or choices are not as many as the model's, that is among the notes: a rank may have recorded a part.
     Raises InputError for what cannot be read, does not fit the model, or a model without one sort of experts.
     """
     if model is None:
         return read_recording(file)
-    return read_recording(file, experts_of(model))
+    found = _known(model)
+    recording = read_recording(file, experts_of(found))
+    notes = (*recording.notes, *_differing(recording, found))
+    return msgspec.structs.replace(recording, notes=notes)
 
 
 def observing(
@@ -73,9 +79,7 @@ def observing(
 
 def experts_of(model: Any) -> int:
     """A layer's routed experts. Raises InputError for dense models and those with several sorts."""
-    found = model if isinstance(model, Model) else load(model)
-    if not isinstance(found, Model):
-        raise InputError(f"the experts of `{found.name}` are not known", hint="leave the model out")
+    found = _known(model)
     sizes = sorted({int(weight.pool.experts) for weight in found.ledger.weights if weight.pool is not None})
     if len(sizes) == 1:
         return sizes[0]
@@ -86,3 +90,23 @@ def experts_of(model: Any) -> int:
     raise InputError(
         f"`{found.name}` has layers of {' and '.join(map(str, sizes))} experts", hint="leave the model out"
     )
+
+
+def _known(model: Any) -> Model:
+    found = model if isinstance(model, Model | StatedModel) else load(model)
+    if not isinstance(found, Model):
+        raise InputError(f"the experts of `{found.name}` are not known", hint="leave the model out")
+    return found
+
+
+def _differing(recording: Recording, model: Model) -> Iterator[str]:
+    """In what the recording is not of the whole model, or of another one."""
+    routers = routers_of(model.ledger, model.precision)
+    layers, choose = len(recording.layer_names), sum(router.layers for router in routers)
+    if recording.counts is not None:
+        layers = sum(any(row) for row in recording.counts)
+    if layers != choose:
+        yield f"{format_counted(layers, 'layer')} recorded, {choose:,} of `{model.name}` choose experts"
+    if recording.top_k not in {None, *(router.pool.top_k for router in routers)}:
+        made = " or ".join(f"{router.pool.top_k:,}" for router in routers)
+        yield f"{recording.top_k:,} choices per token recorded, `{model.name}` makes {made}"

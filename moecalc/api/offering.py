@@ -15,8 +15,10 @@ from moecalc.api.engine_rules import (
 )
 from moecalc.api.fit_setting import LLAMA_CPP, TRIED, Asked
 from moecalc.calc.deploy.budget import usable
+from moecalc.calc.deploy.case import Case
 from moecalc.calc.deploy.fitted import Offer, Offers, Setting
-from moecalc.calc.deploy.fitting import COUNTS, MACHINE, Case, Search
+from moecalc.calc.deploy.search import COUNTS, Search
+from moecalc.calc.deploy.shards import MACHINE
 from moecalc.calc.deploy.shares import loaded_bytes
 from moecalc.errors import InputError
 from moecalc.ir.numeric import Number
@@ -91,6 +93,8 @@ def _offers(asked: Asked, quant: str) -> Iterator[Offer]:
         if memory is None or not _runs(device, asked.engine(quant).name, formats):
             continue
         shared = shares_memory(device)
+        if asked.engine(quant).refusal(device) is not None:
+            continue
         setting = asked.setting(quant, (device,))
         if setting.case not in searches:  # what an engine does differs by the device's memory too
             searches[setting.case] = Search(asked.shards(setting), precision, setting.overhead, setting.case)
@@ -105,7 +109,7 @@ def _offers(asked: Asked, quant: str) -> Iterator[Offer]:
             device=device.name,
             kind=device.kind,
             count=need.count,
-            plan=need.plan.words,
+            plan=need.plan.with_stages,
             usd_per_hour=price.usd_per_gpu_hour * need.count if price else None,
             price_note=f"{price.provider}, {price.date or 'undated'}" if price else "no price known",
             rank=need.rank,

@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import msgspec
+
 from moecalc.calc.cost.energy import Draw
 from moecalc.calc.cost.outlay import Outlay, owned
 from moecalc.errors import InputError, UndeterminedError
@@ -10,19 +12,88 @@ from moecalc.specs.fleet import Fleet
 from moecalc.specs.money import Amount
 
 
-def draw_of(fleet: Fleet, power: Amount | None) -> tuple[Draw | None, str]:
-    """The power of all devices while they work, and in words; None where nobody published it for one of them."""
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What devices are paid for, as typed; None where it was not.
+
+    `price` is USD per GPU-hour (None: the latest on-demand price known of a device, with its date); `hardware_price`
+    (USD per GPU, with `lifetime` and `electricity`, USD per kWh) is own hardware instead. `busy` is the share of the
+    paid time in which a deployment works (None: all of it), `power` watts per device (None: the TDP), `host_power`
+    watts of its host per device (None: not counted), `pue` the power of the site over that of its machines (None: 1).
+    """
+
+    price: Amount | None = None
+    busy: Amount | None = None
+    power: Amount | None = None
+    host_power: Amount | None = None
+    pue: Amount | None = None
+    electricity: Amount | None = None
+    hardware_price: Amount | None = None
+    lifetime: Amount | None = None
+
+    def draw(self, fleet: Fleet) -> tuple[Draw | None, str]:
+        """The power of a fleet while it works, and in words."""
+        return draw_of(
+            fleet, self.power, self.host_power, pue_of(Decimal(1) if self.pue is None else self.pue)
+        )
+
+    @property
+    def share(self) -> Decimal:
+        """The share of the paid time that is worked. Raises InputError for what is none."""
+        return Decimal(1) if self.busy is None else money.share("--utilization", self.busy)
+
+    def outlay(self, fleet: Fleet) -> Outlay:
+        """What an hour of a fleet costs. Raises InputError and UndeterminedError as `outlay_of` does."""
+        return outlay_of(
+            fleet,
+            self.draw(fleet)[0],
+            self.price,
+            self.share,
+            self.electricity,
+            self.hardware_price,
+            self.lifetime,
+        )
+
+
+def pue_of(value: Amount) -> Decimal:
+    """Power of the site over that of its machines, at least 1. Raises InputError."""
+    found = money.number("--pue", value, "--pue 1.1")
+    if found < 1:
+        raise InputError(
+            f"`--pue` is {value}", hint="power of the site over that of its machines: at least 1"
+        )
+    return found
+
+
+def draw_of(
+    fleet: Fleet, power: Amount | None, host_power: Amount | None = None, pue: Decimal = Decimal(1)
+) -> tuple[Draw | None, str]:
+    """The power of a fleet while it works, and in words; None where nobody published it for one of the devices."""
+    host = Decimal(0) if host_power is None else money.watts("--host-power", host_power, free=True)
     if power is not None:
         each = money.watts("--power", power)
         words = f"{each:f} W per device, as given"
-        return Draw(each * fleet.count, words), words
+        return Draw(each * fleet.count, words, host * fleet.count, pue), words
     missing = [group.device.name for group in fleet.groups if group.device.tdp is None]
     if missing:
         return None, f"no power is published for {' and '.join(missing)}: `--power 700W` gives one"
     total = sum(group.count * (group.device.tdp.watts if group.device.tdp else 0) for group in fleet.groups)
     each_words = ", ".join(f"{group.device.name} {group.device.tdp}" for group in fleet.groups)
     words = f"{each_words} (TDP: an upper bound of the draw)"
-    return Draw(Decimal(total), words), words
+    return Draw(Decimal(total), words, host * fleet.count, pue), words
+
+
+def host_words(fleet: Fleet) -> str:
+    """What a source says that hosts of these devices draw beside them, at most; empty where none does."""
+    said = []
+    for group in fleet.groups:
+        system, tdp = group.device.system, group.device.tdp
+        if system is not None and tdp is not None:
+            share = money.plain(system.host_watts(tdp))
+            said.append(
+                f"in a {system.name} ({system.watts:,} W for {system.devices}, at most; {system.source}) up to "
+                f"{share} W per {group.device.name}: `--host-power {share}W`"
+            )
+    return "; ".join(said)
 
 
 def outlay_of(
@@ -52,22 +123,32 @@ def outlay_of(
             "`--price` is what a rented GPU costs, `--hardware-price` what an own one does",
             hint="leave one out",
         )
-    if lifetime is None or electricity is None:
-        missing = "`--lifetime 4y`" if lifetime is None else "`--electricity 0.12` (USD per kWh)"
+    # What was typed is judged before what was not.
+    hardware = money.usd("--hardware-price", hardware_price, per="per GPU")
+    hours = None if lifetime is None else money.hours("--lifetime", lifetime)
+    per_kwh = (
+        None if electricity is None else money.usd("--electricity", electricity, per="per kWh", free=True)
+    )
+    if hours is None or per_kwh is None:
+        needed = (("`--lifetime 4y`", hours), ("`--electricity 0.12` (USD per kWh)", per_kwh))
+        missing = " and ".join(option for option, value in needed if value is None)
         raise InputError("own hardware is written off, and draws power", hint=f"add {missing}")
     if draw is None:
         raise UndeterminedError(
             f"what {fleet.describe()} draws is not published", hint="add `--power 700W` (per device)"
         )
-    hardware = money.usd("--hardware-price", hardware_price, per="per GPU")
-    hours = money.hours("--lifetime", lifetime)
-    per_kwh = money.usd("--electricity", electricity, per="per kWh", free=True)
-    standing, working = owned(hardware, fleet.count, hours, draw.watts, per_kwh)
+    standing, working = owned(hardware, fleet.count, hours, draw.site_watts, per_kwh)
     words = (
         f"own hardware: ${hardware:,f} per GPU written off evenly over {hours:,f} hours, "
-        f"electricity ${per_kwh:f} per kWh at {draw.words}; hosts, network, cooling and staff not counted"
+        f"electricity ${per_kwh:f} per kWh at {draw.words}{_beside(draw, fleet)}; network and staff not counted"
     )
     return Outlay(standing_usd_per_hour=standing, working_usd_per_hour=working, busy=busy, words=(words,))
+
+
+def _beside(draw: Draw, fleet: Fleet) -> str:
+    """What is drawn beside the devices, in words."""
+    host = f", hosts {money.plain(draw.host_watts / fleet.count)} W per device" if draw.host_watts else ""
+    return f"{host}, PUE {draw.pue:f}" + ("" if draw.host_watts else "; hosts not counted")
 
 
 def _rent(fleet: Fleet, price: Amount | None, busy: Decimal) -> Outlay:

@@ -1,6 +1,6 @@
 """`--quant NAME` -> how a model's weights are stored: a recipe, or one of llama-quantize's mixtures."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from moecalc.errors import InputError, did_you_mean
 from moecalc.specs.formats import Precision, find_format
@@ -14,11 +14,13 @@ RELEASED = "released"
 """The name of no recipe: the weights as their vendor stores them."""
 
 
-def precision_for(model: "Model", quant: str) -> Precision:
+def precision_for(model: "Model", quant: Any) -> Precision:
     """How the weights of a model are stored under a recipe (`awq`, `gptq-g32`, `q4_k_m`) or as `released`.
 
     Raises InputError for a name that is no recipe's, and as `Recipe.precision` does.
     """
+    if not isinstance(quant, str):
+        raise InputError(f"{quant!r} is no name of a recipe", hint="`moecalc formats` lists them")
     if quant.strip().lower() == RELEASED:
         return model.precision
     recipe = find_recipe(quant)

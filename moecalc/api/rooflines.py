@@ -5,7 +5,7 @@ from moecalc.api.model import Model
 from moecalc.api.precision import RELEASED, precision_for
 from moecalc.calc.deploy.ranks import Sharded
 from moecalc.calc.speed.machine import machine
-from moecalc.calc.speed.roofline import Roofline
+from moecalc.calc.speed.roofline import Roofline, operand_formats
 from moecalc.errors import InputError
 from moecalc.specs.fleet import Fleet
 from moecalc.specs.plan import Plan
@@ -21,7 +21,7 @@ def roofline(
     check_count(plan, fleet)
     precision = precision_for(model, quant or RELEASED)
     kv = model.kv_name(kv_dtype)
-    formats = tuple(dict.fromkeys((*precision.formats, "bf16", kv)))
+    formats = operand_formats(model.ledger, precision, kv)
     stages = fleet.devices[:: plan.stage_devices]
     for first, device in zip(range(0, fleet.count, plan.stage_devices), stages, strict=True):
         if any(other is not device for other in fleet.devices[first : first + plan.stage_devices]):

@@ -126,8 +126,12 @@ def _batches(batch: int | Sequence[int] | str) -> tuple[int, ...]:
     return sizes
 
 
-def _several(batch: int | Sequence[int]) -> tuple[int, ...]:
-    return tuple(batch) if isinstance(batch, Sequence) else (batch,)
+def _several(batch: Any) -> tuple[Any, ...]:
+    """The sizes as Python's own numbers, of numpy's arrays and numbers too."""
+    own = batch.tolist() if hasattr(batch, "tolist") else batch
+    if not isinstance(own, Sequence):
+        return (own,)
+    return tuple(size.tolist() if hasattr(size, "tolist") else size for size in own)
 
 
 def _pace(experts: Experts, card: Accelerator) -> Pace:

@@ -1,6 +1,6 @@
-"""`serve`: a model on devices as a serving engine runs it: what each GPU holds, and how many requests that leaves."""
+"""`serve`: a model on devices as an engine runs it: what each device holds, and how many requests that leaves."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -22,14 +22,18 @@ from moecalc.api.engine_rules import (
     share_of,
 )
 from moecalc.api.fit_setting import LLAMA_CPP
+from moecalc.api.fleets import fleet_from
 from moecalc.api.model import Model
+from moecalc.api.plans import plan_from
 from moecalc.api.precision import RELEASED, precision_for
 from moecalc.api.skews import fullest_rank, skew_of
 from moecalc.calc.deploy.budget import usable
+from moecalc.calc.deploy.case import Case, Room
 from moecalc.calc.deploy.fitted import capacity_of
-from moecalc.calc.deploy.fitting import MACHINE, Case, Room, Shards, balanced, deal_layers
+from moecalc.calc.deploy.fitting import balanced, deal_layers
 from moecalc.calc.deploy.ranks import LOADED, Sharded, kv_copies
 from moecalc.calc.deploy.sharding import layer_count
+from moecalc.calc.deploy.shards import MACHINE, Shards
 from moecalc.calc.routing.experts import pools_of
 from moecalc.calc.serving.reservation import logical_bytes, naive_bytes
 from moecalc.calc.serving.rules import EngineRules
@@ -41,6 +45,7 @@ from moecalc.ir.roles import Component, Role
 from moecalc.specs.engines import Engine, find_engine
 from moecalc.specs.fleet import Fleet
 from moecalc.specs.formats import Precision, find_format
+from moecalc.specs.kv_formats import served_apart
 from moecalc.specs.plan import Plan
 from moecalc.specs.routing import UNIFORM_SKEW, Skew
 from moecalc.specs.workload import check_length
@@ -50,10 +55,10 @@ DEFAULT_ENGINE = "vllm"
 
 def serve(
     model: Any,
-    fleet: Fleet,
+    fleet: Fleet | str,
     *,
     engine: str | None = None,
-    plan: Plan | None = None,
+    plan: Plan | Mapping[str, Any] | None = None,
     context: int | None = None,
     sequences: int | None = None,
     batched_tokens: int | None = None,
@@ -74,8 +79,9 @@ def serve(
     InputError for a plan that matches neither model nor devices nor engine, UndeterminedError where a device's
     memory, the architecture or the engine's layout of its state is not known.
     """
+    fleet, plan = fleet_from(fleet), plan_from(plan)
     found = known_model(model)
-    chosen = find_engine(engine or (LLAMA_CPP if is_mixture(quant) else DEFAULT_ENGINE))
+    chosen = find_engine(engine or (LLAMA_CPP if is_mixture(quant) else DEFAULT_ENGINE)).on(fleet.devices)
     if plan is not None:
         check_plan(found, chosen, plan, fleet)
     precision = precision_for(found, quant or RELEASED)
@@ -113,6 +119,8 @@ def serve(
         assumed["plan"] = own.words
     if kv_dtype is None:
         assumed["kv_dtype"] = cache
+    if chosen.reservation.rule != "cells":
+        assumed |= served_apart(found.ledger)
     if chosen_skew.law == "uniform" and pools_of(found.ledger):
         assumed["routing"] = "uniform"
     return Serving(

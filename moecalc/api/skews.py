@@ -26,7 +26,7 @@ def skew_of(text: str | Skew) -> Skew:
         return parse_law(text)
     from moecalc.sources.routing_records import SUFFIXES, read_recording
 
-    if Path(text).suffix.lower() not in SUFFIXES and not Path(text).exists():
+    if not text.strip() or (Path(text).suffix.lower() not in SUFFIXES and not Path(text).exists()):
         return parse_law(text)  # says which laws there are
     from moecalc.calc.routing.reuse import counts_of
 
@@ -62,16 +62,17 @@ def routing_of(overlap: float = 1.0, skew: str | Skew = UNIFORM_SKEW, *, sorts: 
     return SHARED if overlap == 0 else Routing(overlap, f"overlap {overlap:g}")
 
 
-def check_router(skew: Skew, sorts: int) -> None:
-    """Raise InputError where a skew is of no use to a model with so many sorts of experts."""
+def check_router(skew: Skew, sorts: int, option: str = "--skew") -> None:
+    """Raise InputError where a skew, typed as that option, is of no use to a model with so many sorts of experts."""
     if sorts == 0:
         raise InputError(
-            f"a dense model has no router that `--skew {skew.words}` could be of", hint="leave `--skew` out"
+            f"a dense model has no router that `{option} {skew.words}` could be of",
+            hint=f"leave `{option}` out",
         )
     if skew.loads is not None and sorts > 1:
         raise InputError(
             f"the model has {sorts} sorts of experts, and a recording says of one",
-            hint="name a law: `--skew zipf:1`",
+            hint=f"name a law: `{option} zipf:1`",
         )
 
 

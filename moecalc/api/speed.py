@@ -1,16 +1,20 @@
 """`speed`: how fast a model decodes and reads prompts on given devices, at the ceiling and as expected."""
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
 from moecalc.api.fit_setting import LLAMA_CPP, Asked
+from moecalc.api.fleets import fleet_from
+from moecalc.api.model import Model
 from moecalc.api.offloading import Host
+from moecalc.api.plans import plan_from
 from moecalc.api.precision import RELEASED
 from moecalc.api.rooflines import roofline
 from moecalc.api.skews import routing_of
 from moecalc.calc.deploy.budget import Holding, fullest
+from moecalc.calc.deploy.case import Room
 from moecalc.calc.deploy.fitted import Setting
-from moecalc.calc.deploy.fitting import Room
 from moecalc.calc.deploy.offload import Demand, Layers, Offload
 from moecalc.calc.routing.experts import pools_of
 from moecalc.calc.speed import measured as held_against
@@ -39,9 +43,9 @@ from moecalc.specs.workload import Workload
 
 def speed(
     model: Any,
-    fleet: Fleet,
+    fleet: Fleet | str,
     *,
-    plan: Plan | None = None,
+    plan: Plan | Mapping[str, Any] | None = None,
     quant: str | None = None,
     kv_dtype: str | None = None,
     batch: int = 1,
@@ -69,6 +73,7 @@ def speed(
     devices with more memory, and `held` says what is missing. Raises InputError for values that cannot be,
     UndeterminedError where a bandwidth or the architecture is not known.
     """
+    fleet, plan = fleet_from(fleet), plan_from(plan)
     speculation.check(drafted, acceptance)
     asked = Asked(
         model, context=context, sequences=batch, kv_dtype=kv_dtype, utilization=utilization, engine=engine
@@ -268,17 +273,7 @@ def _speculation(
             "speculative decoding of a model that lies partly in RAM is not computed",
             hint="leave `--speculate` out, or name devices that hold the model",
         )
-    architecture = asked.model.architecture
-    modules = int(architecture.mtp.modules) if architecture.mtp else 1
-    # A semi-autoregressive drafter proposes all tokens in one pass of its stages.
-    drafter = speculation.drafter_of(bound, modules, 1 if architecture.drafter else None)
-    words = "the draft's own cost is not known and left out: this model has no prediction modules"
-    if drafter is not None:
-        words = (
-            f"{modules} prediction module{'s' if modules > 1 else ''} of the model, with its head"
-            if architecture.drafter is None
-            else "the model's own drafter, one pass for all tokens"
-        )
+    drafter, words = drafting(asked.model, bound)
     batches = sorted({*speculation.BATCHES, decode.batch})
     return Speculation(
         drafted=drafted,
@@ -289,6 +284,22 @@ def _speculation(
             bound, drafter, batches, decode.context, drafted, float(acceptance), routing
         ),
     )
+
+
+def drafting(model: Model, bound: Roofline) -> tuple[speculation.Drafter | None, str]:
+    """What of a model drafts tokens ahead, and in words; None where nothing of it does."""
+    architecture = model.architecture
+    modules = int(architecture.mtp.modules) if architecture.mtp else 1
+    # A semi-autoregressive drafter proposes all tokens in one pass of its stages.
+    drafter = speculation.drafter_of(bound, modules, 1 if architecture.drafter else None)
+    words = "the draft's own cost is not known and left out: this model has no prediction modules"
+    if drafter is not None:
+        words = (
+            f"{modules} prediction module{'s' if modules > 1 else ''} of the model, with its head"
+            if architecture.drafter is None
+            else "the model's own drafter, one pass for all tokens"
+        )
+    return drafter, words
 
 
 def _measured(text: str | None, decode: Decode, bound: Roofline, *, hybrid_: bool) -> Measured | None:

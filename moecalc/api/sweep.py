@@ -9,22 +9,27 @@ import msgspec
 
 from moecalc.api.engine_rules import check_count, shares_memory
 from moecalc.api.fit_setting import Asked
-from moecalc.api.fleets import LOCAL, fleet_of
+from moecalc.api.fleets import LOCAL, fleet_of, is_counted
+from moecalc.api.outlays import Terms
 from moecalc.api.precision import RELEASED
 from moecalc.api.rooflines import roofline
 from moecalc.api.skews import routing_of
+from moecalc.calc.deploy.case import Room
 from moecalc.calc.deploy.fitted import Setting
-from moecalc.calc.deploy.fitting import COUNTS, MACHINE, Room, Shards, best_holding
+from moecalc.calc.deploy.fitting import best_holding
+from moecalc.calc.deploy.search import COUNTS
+from moecalc.calc.deploy.shards import MACHINE, Shards
 from moecalc.calc.routing.experts import pools_of
 from moecalc.calc.speed.expectation import Expected, NoExpectation, expect_decode, expect_prefill
 from moecalc.calc.speed.roofline import Roofline
 from moecalc.calc.speed.slo import Slo, parse_slo
-from moecalc.calc.speed.sweep import Deployed, Point, Sweep, choose, decode_grid, frontier
+from moecalc.calc.speed.sweep import Deployed, Point, Sweep, cheapest_frontier, choose, decode_grid, frontier
 from moecalc.calc.speed.traffic import Routing
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.specs.fleet import Fleet, Group
 from moecalc.specs.formats import Precision
 from moecalc.specs.hardware import Accelerator
+from moecalc.specs.kv_formats import served_apart
 from moecalc.specs.plan import Plan
 from moecalc.specs.routing import UNIFORM_SKEW, Skew
 from moecalc.specs.workload import check_length
@@ -39,9 +44,6 @@ MOST_BATCH = 2**20
 
 SWEEP = "1..4096"
 """Batches that are tried where none are named."""
-
-_COUNTED = re.compile(r"\s*\d+\s*([x×*]|\s)", re.IGNORECASE)
-
 
 _THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
 
@@ -120,7 +122,7 @@ def fleets_of(gpu: str | None, vram: str | None, bandwidth: str | None, choose: 
         fleet = fleet_of(name, vram, bandwidth)
         if fleet is None:
             raise InputError("no devices to choose among", hint="add `--gpu h100,h200,mi300x`")
-        counted = name in {None, LOCAL} or _COUNTED.match(name or "") is not None or fleet.count > 1
+        counted = name in {None, LOCAL} or is_counted(name or "", fleet)
         found.append(Candidate(fleet, open=not counted and (choose or len(names) > 1)))
     return found
 
@@ -141,9 +143,12 @@ def sweep(
     utilization: Fraction | float | None = None,
     slo: Slo | str | None = None,
     served: bool = False,
+    terms: Terms | None = None,
 ) -> Sweep:
     """Every plan that holds the model on the candidates, at every batch that fits.
 
+    `terms` is what devices are paid for: then the frontier is of speed per user against dollars, over all kinds of
+    devices together, and each of them needs a price; without, list prices stand beside where they are known.
     `served`, and every limit, expects continuous batching of several sequences where that was measured. A limit on
     `ttft` needs devices with a published peak. Raises InputError for values that cannot be, and UndeterminedError
     where a figure that is needed is not known.
@@ -163,25 +168,21 @@ def sweep(
     points: list[Point] = []
     setting = None
     for candidate in candidates:
-        sizes = 0
+        counts: list[int] = []
         before = len(points)
         for fleet in candidate.fleets(plan):
             setting = asked.setting(name, fleet.devices)
             placed = list(
-                _deployed(asked, setting, fleet, name, quant, plan, workload.prompt, limits, routing)
+                _deployed(asked, setting, fleet, name, quant, plan, workload.prompt, limits, routing, terms)
             )
             for deployed in placed:
                 points += _points(deployed, batches, workload.context, routing)
-            sizes += bool(placed)
-            if sizes == SIZES_TRIED:
+            counts += [fleet.count] if placed else []
+            if len(counts) == SIZES_TRIED:
                 break
-        if len(points) == before:
-            most = most_of(candidate.fleet.devices[0])
-            tried = f" (any number up to {most})" if candidate.open else ""
-            at = f" at batch {batches[0]:,}" if batches[0] > 1 else ""
-            notes.append(f"{candidate.fleet.describe()}{tried} does not hold it{at}")
+        notes += _note(candidate, counts, plan, batches[0], held=len(points) > before)
     engine_name = setting.engine.name if setting else "generic"
-    kept = frontier(points)
+    kept = frontier(points) if terms is None else cheapest_frontier(points)
     at_ceiling = as_expected = None
     if limits is not None and points:
         at_ceiling = choose(points, limits, expected=False)
@@ -190,6 +191,9 @@ def sweep(
         as_expected = choose(judged, limits, expected=True)
     precision = asked.precision(name)
     defaults = {**workload.assumed, "engine": engine_name, "routing": routing.words}
+    defaults |= served_apart(found.ledger)
+    if terms is not None and terms.busy is None:
+        defaults["utilization"] = "100% of the time"
     if setting is not None:
         defaults["kv_dtype"] = setting.case.kv_dtype
     return Sweep(
@@ -207,11 +211,31 @@ def sweep(
         slo=limits,
         at_ceiling=at_ceiling,
         as_expected=as_expected,
-        prices=tuple(_prices(candidates)),
+        prices=tuple(_prices(candidates, terms)),
+        busy=None if terms is None else terms.share,
         notes=tuple(notes),
         defaults=defaults,
         warnings=(*found.warnings, *workload.warnings),
     )
+
+
+def _note(
+    candidate: Candidate, counts: Sequence[int], plan: Plan | None, batch: int, *, held: bool
+) -> Iterator[str]:
+    """Which numbers of a device were tried where none was named, or that none of them holds the model."""
+    name = candidate.fleet.devices[0].name
+    if not held:
+        tried = f" (any number up to {most_of(candidate.fleet.devices[0])})" if candidate.open else ""
+        at = f" at batch {batch:,}" if batch > 1 else ""
+        yield f"{candidate.fleet.describe()}{tried} does not hold it{at}"
+    elif candidate.open and plan is None:
+        yield f"{name} without a number: {_listed(counts)} tried; `--gpu {counts[0]}x{name}` names one"
+
+
+def _listed(counts: Sequence[int]) -> str:
+    """`1, 2, 4 and 8`."""
+    *most, last = map(str, counts)
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _deployed(
@@ -224,6 +248,7 @@ def _deployed(
     prompt: int,
     slo: Slo | None,
     routing: Routing,
+    terms: Terms | None,
 ) -> Iterator[Deployed]:
     room, precision = setting.room(fleet), asked.precision(name)
     shards = asked.shards(setting)
@@ -247,7 +272,7 @@ def _deployed(
             max_sequences=most,
             roofline=bound,
             ttft_seconds=_ttft(bound, prompt, routing),
-            usd_per_hour=_usd_per_hour(fleet),
+            usd_per_hour=_usd_per_hour(fleet, terms),
         )
 
 
@@ -299,15 +324,20 @@ def _expect(point: Point, engine: str, prompt: int, served: bool) -> Point:
     )
 
 
-def _usd_per_hour(fleet: Fleet) -> float | None:
+def _usd_per_hour(fleet: Fleet, terms: Terms | None) -> float | None:
+    if terms is not None:
+        return float(terms.outlay(fleet).usd_per_busy_hour)
     prices = [(group.count, group.device.price()) for group in fleet.groups]
     if any(price is None for _, price in prices):
         return None
     return float(sum(count * price.usd_per_gpu_hour for count, price in prices if price is not None))
 
 
-def _prices(candidates: Iterable[Candidate]) -> Iterator[str]:
+def _prices(candidates: Iterable[Candidate], terms: Terms | None) -> Iterator[str]:
     said = set()
+    if terms is not None:
+        yield from dict.fromkeys(words for asked in candidates for words in terms.outlay(asked.fleet).words)
+        return
     for candidate in candidates:
         for group in candidate.fleet.groups:
             price = group.device.price()

@@ -1,18 +1,20 @@
 """`train`: what it takes to train a model, or adapters beside it, on a fleet."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from moecalc.api.fleets import fleet_from
 from moecalc.api.loading import load
 from moecalc.api.model import Model, StatedModel
-from moecalc.api.outlays import draw_of, outlay_of
+from moecalc.api.outlays import draw_of, outlay_of, pue_of
+from moecalc.api.plans import training_plan_from
 from moecalc.api.precision import precision_for
 from moecalc.api.training_input import (
     check_experts,
     check_positions,
     device_of,
     imbalance_of,
-    pue_of,
     sequences_of_a_step,
     share_of,
     sixteen_bit_peak,
@@ -53,10 +55,10 @@ PREDICT = "predict"
 
 def train(
     model: Any,
-    fleet: Fleet,
-    plan: TrainingPlan,
+    fleet: Fleet | str,
+    plan: TrainingPlan | Mapping[str, Any] | None = None,
     *,
-    tokens: int,
+    tokens: int | Any,
     sequence: int = 4096,
     global_batch: int | None = None,
     micro_batch: int = 1,
@@ -85,6 +87,8 @@ def train(
     Raises InputError for sizes that do not divide, naming the rule, and UndeterminedError where a peak, or the
     architecture, is not known.
     """
+    fleet = fleet_from(fleet)
+    plan = training_plan_from(plan, fleet.count)
     found = model if isinstance(model, Model | StatedModel) else load(model)
     if not isinstance(found, Model):
         raise UndeterminedError(
@@ -92,9 +96,10 @@ def train(
             hint=f"`moecalc show {found.name}` prints what follows from its figures",
         )
     device = device_of(fleet, plan)
-    if not 1 <= tokens <= MOST_TOKENS:
+    if isinstance(tokens, str | float) or not 1 <= tokens <= MOST_TOKENS:
+        written = repr(tokens) if isinstance(tokens, str) else f"{tokens:,}"
         raise InputError(
-            f"`--tokens` is {tokens:,}", hint=f"a run trains on 1 to {MOST_TOKENS:,} tokens: `--tokens 15T`"
+            f"`--tokens` is {written}", hint=f"a run trains on 1 to {MOST_TOKENS:,} tokens: `--tokens 15T`"
         )
     check_length("--sequence", sequence)
     check_length("--micro-batch", micro_batch)

@@ -136,13 +136,3 @@ def imbalance_of(value: Amount, plan: TrainingPlan) -> Fraction:
             f"`--imbalance` is {value}", hint="tokens of the fullest rank's experts over the mean: at least 1"
         )
     return found
-
-
-def pue_of(value: Amount) -> Decimal:
-    """Power of the site over that of its machines, at least 1. Raises InputError."""
-    found = money.number("--pue", value, "--pue 1.1")
-    if found < 1:
-        raise InputError(
-            f"`--pue` is {value}", hint="power of the site over that of its machines: at least 1"
-        )
-    return found

@@ -16,6 +16,7 @@ from moecalc.ir.rows import Kind, Ledger, Op, SlotsKind, State, Weight
 from moecalc.ir.step import Choices, Domain, KeysKind, Step
 from moecalc.report import plain
 from moecalc.specs.formats import Precision
+from moecalc.specs.kv_formats import state_format
 
 
 class Working(msgspec.Struct, frozen=True):
@@ -93,7 +94,7 @@ def state_working(ledger: Ledger, context: int, kv_dtype: str) -> list[Working]:
             state.role.value,
             _state_product(state, context),
             memory.state_row_bytes(state, context, kv_dtype),
-            state.stored_as or kv_dtype,
+            state_format(state, kv_dtype).name,
         )
         for state in ledger.states
         if state.component is Component.LANGUAGE and state.slots.kind is not SlotsKind.SOURCE

@@ -8,6 +8,7 @@ from moecalc.ir.rows import Ledger
 from moecalc.ir.step import Media, Step
 from moecalc.report import Line
 from moecalc.specs.formats import Precision
+from moecalc.specs.kv_formats import served_words
 from moecalc.specs.workload import Workload
 
 ACTIVE_LABELS = {
@@ -72,6 +73,8 @@ def memory_lines(ledger: Ledger, precision: Precision, kv_dtype: str, workload: 
     context, batch, runtime = workload.context, workload.batch, workload.runtime
     where = f"at {context:,} tokens" + (f" x {batch:,} sequences" if batch > 1 else "")
     held = "logical" if runtime is None else f"as {runtime} reserves it"
+    words = served_words(ledger)
+    kept = f"; {words}" if words else ""
     weights = memory.weight_bytes(ledger, precision)
     label, note = f"weights, {precision.default}", ""
     if precision.title:
@@ -99,7 +102,7 @@ def memory_lines(ledger: Ledger, precision: Precision, kv_dtype: str, workload: 
             unit="bytes",
             basis="exact",
             formula="growth by one more token",
-            note=f"at {context:,} tokens",
+            note=f"at {context:,} tokens{kept}",
         ),
         Line(
             id="state.bytes",
@@ -108,7 +111,7 @@ def memory_lines(ledger: Ledger, precision: Precision, kv_dtype: str, workload: 
             unit="bytes",
             basis="exact" if runtime is None else "convention",
             formula=f"{batch:,} x what one sequence remembers",
-            note=held,
+            note=held + (kept if runtime is None else ""),
         ),
         Line(
             id="state.elements",

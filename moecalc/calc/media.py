@@ -18,7 +18,7 @@ from moecalc.ir.numeric import Number
 from moecalc.ir.roles import Component, Role
 from moecalc.ir.rows import Ledger, Op
 from moecalc.ir.step import Domain, KeysKind, Media, Step
-from moecalc.specs.formats import find_format
+from moecalc.specs.kv_formats import state_format
 from moecalc.specs.workload import Workload
 
 GRID_HINT = "give rows and columns of patches: `--patches 36x52`, patches=(36, 52)"
@@ -75,7 +75,7 @@ def source_bytes(ledger: Ledger, media: Media, kv_dtype: str) -> Number:
     """Bytes of the keys and values that one sequence holds of its images for cross-attention."""
     held: Number = 0
     for state in ledger.part(Component.LANGUAGE).states:
-        held += find_format(state.stored_as or kv_dtype).bytes_for(state.source_elements(media.source))
+        held += state_format(state, kv_dtype).bytes_for(state.source_elements(media.source))
     return held
 
 

@@ -6,7 +6,7 @@ from moecalc.errors import InputError
 from moecalc.ir.numeric import Number
 from moecalc.ir.roles import Component, Role
 from moecalc.ir.rows import Ledger, SlotsKind, State
-from moecalc.specs.formats import Format, Precision
+from moecalc.specs.formats import Precision
 from moecalc.specs.kv_formats import state_format
 
 RUNTIMES = ("transformers",)
@@ -38,7 +38,8 @@ def state_bytes(
 ) -> Number:
     """Bytes of the state of `batch` sequences after `context` tokens each."""
     size = sum(
-        _format(state, kv_dtype).bytes_for(_slots(state, context, runtime)) for state in _states(ledger)
+        state_format(state, kv_dtype, served=runtime is None).bytes_for(_slots(state, context, runtime))
+        for state in _states(ledger)
     )
     return _whole(batch * size)
 
@@ -49,7 +50,7 @@ def state_bytes_per_token(ledger: Ledger, context: Number, kv_dtype: str) -> Num
     Full windows and constant states add nothing; an entry per block of m tokens adds 1/m of itself.
     """
     size = sum(
-        _format(state, kv_dtype).bytes_for(
+        state_format(state, kv_dtype).bytes_for(
             state.elements_per_slot * state.layers * state.applications * _growth(state, context)
         )
         for state in _states(ledger)
@@ -59,13 +60,15 @@ def state_bytes_per_token(ledger: Ledger, context: Number, kv_dtype: str) -> Num
 
 def state_bytes_read(ledger: Ledger, context: Number, kv_dtype: str, batch: Number = 1) -> Number:
     """Bytes of state that one decode step reads with `context` keys per sequence."""
-    size = sum(_format(state, kv_dtype).bytes_for(state.elements_read(context)) for state in _states(ledger))
+    size = sum(
+        state_format(state, kv_dtype).bytes_for(state.elements_read(context)) for state in _states(ledger)
+    )
     return _whole(batch * size)
 
 
 def state_row_bytes(state: State, context: Number, kv_dtype: str) -> Number:
     """Logical bytes of one state row of one sequence after `context` tokens."""
-    return _whole(_format(state, kv_dtype).bytes_for(state.elements(context)))
+    return _whole(state_format(state, kv_dtype).bytes_for(state.elements(context)))
 
 
 def _states(ledger: Ledger) -> list[State]:
@@ -89,10 +92,6 @@ def _growth(state: State, context: Number) -> Number:
     if kind is SlotsKind.WINDOW or kind is SlotsKind.CHUNK:
         return int(context < size)
     return 0
-
-
-def _format(state: State, kv_dtype: str) -> Format:
-    return state_format(state, kv_dtype)
 
 
 def _whole(value: Number) -> Number:

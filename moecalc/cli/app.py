@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from moecalc.cli.options import complete_model
 from moecalc.cli.run import fail
-from moecalc.errors import EXIT_BAD_INPUT, EXIT_OK, did_you_mean
+from moecalc.errors import EXIT_BAD_INPUT, EXIT_OK, InputError, did_you_mean
 
 SECTIONS = {
     "One model": ("show", "explain", "flops", "routing", "export"),
@@ -26,6 +26,17 @@ COMMANDS = tuple(name for names in SECTIONS.values() for name in names)
 
 MODULES = {"list": "catalogue"}
 """Modules in this package that are not called like their command; each has a `command` function and EXAMPLES."""
+
+RENAMED = {
+    "--utilization": (
+        "--gpu-memory-utilization",
+        (
+            "the share of memory is `--gpu-memory-utilization`, as in vLLM; `--utilization` is a share of time, which "
+            "`moecalc cost` and `moecalc compare` take"
+        ),
+    ),
+}
+"""Options that commands once had under another name: what has their meaning now, and what to type."""
 
 NEEDS_A_MODEL = (
     "compare",
@@ -155,6 +166,10 @@ def run_app(arguments: list[str]) -> int:
         return fail(_usage_message(error), EXIT_BAD_INPUT)
     except typer.Abort:
         return fail("error: interrupted", 130)
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # which Typer takes for a failure
+            raise error.__context__ from None
+        raise
     return result if isinstance(result, int) else EXIT_OK
 
 
@@ -162,5 +177,10 @@ def _usage_message(error: UsageError) -> str:
     message = error.format_message().rstrip(".")
     message = message[:1].lower() + message[1:]
     command = error.ctx.command_path if error.ctx else "moecalc"
+    if isinstance(error.__context__, InputError):  # what reads an option knew better what is wrong with it
+        return f"error: {error.__context__.message}\n\nhint: {error.__context__.hint}"
+    renamed, said = RENAMED.get(getattr(error, "option_name", ""), ("", ""))
+    if error.ctx and renamed in {option for given in error.ctx.command.params for option in given.opts}:
+        return f"error: {message.partition(' (')[0]}\n\nhint: {said}"
     hint = "" if "\n\nhint:" in message else f"\n\nhint: `{command} --help` shows what it takes"
     return f"error: {message}{hint}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from moecalc import cli
 from moecalc.api.comparison import DEFAULT_GPU, compare
 from moecalc.cli.output import emit, warn
@@ -11,18 +13,27 @@ EXAMPLES = (
     "moecalc compare mixtral-8x7b llama-13b",
     "moecalc compare mixtral-8x7b llama-2-13b --equal-kv --gpu a100-sxm-80gb --context 8k",
     "moecalc compare 70B-A12B:128x8 llama-13b",
+    "moecalc compare deepseek-v3 llama-3.1-405b --quant fp8 --gpu 8xh200 --price 2.50 --utilization 60%",
 )
 
 
 def command(
     models: cli.options.ModelsArgument,
-    gpu: cli.options.GpuOption = DEFAULT_GPU,
+    gpu: cli.options.ComparedGpuOption = DEFAULT_GPU,
     context: cli.options.ContextOption = None,
     batch: cli.options.BatchOption = 1,
     dtype: cli.options.DtypeOption = None,
     quant: cli.options.QuantOption = None,
     kv_dtype: cli.options.KvDtypeOption = None,
-    utilization: cli.options.UtilizationOption = 1.0,
+    memory_utilization: cli.options.MemoryShareOption = Fraction(1),
+    price: cli.paying.PriceOption = None,
+    busy: cli.paying.TimeShareOption = None,
+    hardware_price: cli.paying.HardwarePriceOption = None,
+    lifetime: cli.paying.LifetimeOption = None,
+    electricity: cli.paying.ElectricityOption = None,
+    power: cli.paying.PowerOption = None,
+    host_power: cli.paying.HostPowerOption = None,
+    pue: cli.paying.PueOption = None,
     equal_kv: cli.options.EqualKvOption = False,
     skew: cli.options.SkewOption = "uniform",
     json: cli.options.JsonOption = False,
@@ -30,7 +41,8 @@ def command(
 ) -> None:
     """Models side by side, with cost over batch.
 
-    Size, active share, memory, FLOPs, the GPUs each needs, and what a token costs on them over batch sizes.
+    Size, active share, memory, FLOPs, the GPUs each needs, and what a token costs on them over batch sizes; or on as
+    many as are named (`8xh100`).
     """
     one_format(json, markdown)
     comparison = compare(
@@ -43,7 +55,15 @@ def command(
         kv_dtype=kv_dtype,
         equal_kv=equal_kv,
         skew=skew,
-        utilization=utilization,
+        utilization=memory_utilization,
+        price=price,
+        busy=busy,
+        hardware_price=hardware_price,
+        lifetime=lifetime,
+        electricity=electricity,
+        power=power,
+        host_power=host_power,
+        pue=pue,
     )
     if json:
         from moecalc.render.json import report_json

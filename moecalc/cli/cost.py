@@ -10,23 +10,29 @@ from moecalc import cli
 from moecalc.api.cost import cost
 from moecalc.api.fleets import fleet_of
 from moecalc.api.loading import load
+from moecalc.api.outlays import Terms
+from moecalc.api.sweep import SWEEP, batches_of, fleets_of, sweep
 from moecalc.calc.cost.cost_lines import cost_report
-from moecalc.cli import deployment
-from moecalc.cli.output import emit, warn
+from moecalc.cli import deployment, paying, sweeping
+from moecalc.cli.output import emit_as, warn
 from moecalc.cli.values import one_format, tokens
-from moecalc.errors import InputError
+from moecalc.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError
 
 EXAMPLES = (
     "moecalc cost gpt-oss-120b --gpu 2xh100 --batch 64 --context 8k",
     'moecalc cost deepseek-v3 --gpu 8xh200 --request "in=8k,out=1k,cached=70%,turns=5" --pools 2',
     "moecalc cost llama-3.3-70b --gpu 4xh100 --hardware-price 30000 --lifetime 4y --electricity 0.12 --carbon 400",
-    'moecalc cost qwen3-235b-a22b --gpu 8xh100 --busy 0.6 --request "in=4k,out=500" --api',
+    "moecalc cost llama-3.1-70b --quant fp8 --gpu h100,h200,mi300x --slo 'ttft<1s,tpot<30ms'",
+    'moecalc cost qwen3-235b-a22b --gpu 8xh100 --utilization 60% --request "in=4k,out=500" --api',
 )
 
 BatchOption = Annotated[
-    int | None,
+    str | None,
     typer.Option(
-        "--batch", "--sequences", help="Sequences at once, over all devices. Default: the most that fit."
+        "--batch",
+        "--sequences",
+        help="Sequences at once, over all devices; 1,8,64 or 1..4096 is a sweep. Default: the most that fit, or "
+        "1..4096 where there is a choice.",
     ),
 ]
 RequestOption = Annotated[
@@ -43,30 +49,9 @@ PoolsOption = Annotated[
         "--pools", help="1: prefill and decode share the devices; 2: each has its own, split as the mix asks."
     ),
 ]
-PriceOption = Annotated[
+LinkOption = Annotated[
     str | None,
-    typer.Option(
-        "--price", help="Rent in USD per GPU-hour. Default: the latest known of the device, with its date."
-    ),
-]
-BusyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--busy", help="Share of the paid time in which it works at this rate, e.g. 0.6. Default: all of it."
-    ),
-]
-HardwarePriceOption = Annotated[
-    str | None, typer.Option("--hardware-price", help="Own hardware: USD per GPU, in place of a rent.")
-]
-LifetimeOption = Annotated[
-    str | None, typer.Option("--lifetime", help="Over which own hardware is written off: 4y, 36mo.")
-]
-ElectricityOption = Annotated[
-    str | None, typer.Option("--electricity", help="USD per kWh, for own hardware.")
-]
-PowerOption = Annotated[
-    str | None,
-    typer.Option("--power", help="What a device draws while it works, e.g. 700W. Default: its TDP."),
+    typer.Option("--kv-link", help="Between two pools, what state is handed over through, e.g. 50GB/s."),
 ]
 CarbonOption = Annotated[str | None, typer.Option("--carbon", help="Grams of CO2 per kWh.")]
 ApiOption = Annotated[
@@ -79,23 +64,32 @@ ApiOption = Annotated[
 
 def command(
     model: cli.options.ModelArgument,
-    gpu: deployment.FleetOption = None,
+    gpu: sweeping.FleetsOption = None,
     vram: deployment.VramOption = None,
     bandwidth: deployment.BandwidthOption = None,
+    ram: deployment.RamOption = None,
+    ram_bandwidth: deployment.RamBandwidthOption = None,
     quant: cli.options.QuantOption = None,
     kv_dtype: cli.options.KvDtypeOption = None,
     batch: BatchOption = None,
     context: cli.options.ContextOption = None,
     prompt: cli.options.PromptOption = None,
     request: RequestOption = None,
+    overlap: sweeping.OverlapOption = 1.0,
     skew: cli.options.SkewOption = "uniform",
+    speculate: sweeping.SpeculateOption = None,
+    accept: sweeping.AcceptOption = None,
+    slo: sweeping.SloOption = None,
     pools: PoolsOption = 1,
-    price: PriceOption = None,
-    busy: BusyOption = None,
-    hardware_price: HardwarePriceOption = None,
-    lifetime: LifetimeOption = None,
-    electricity: ElectricityOption = None,
-    power: PowerOption = None,
+    kv_link: LinkOption = None,
+    price: paying.PriceOption = None,
+    busy: paying.TimeShareOption = None,
+    hardware_price: paying.HardwarePriceOption = None,
+    lifetime: paying.LifetimeOption = None,
+    electricity: paying.ElectricityOption = None,
+    power: paying.PowerOption = None,
+    host_power: paying.HostPowerOption = None,
+    pue: paying.PueOption = None,
     carbon: CarbonOption = None,
     api: ApiOption = False,
     tp: deployment.TensorOption = None,
@@ -107,56 +101,105 @@ def command(
     redundant_experts: deployment.RedundantOption = 0,
     stages: deployment.StagesOption = None,
     sp: deployment.SequenceParallelOption = False,
-    utilization: deployment.MemoryShareOption = None,
+    memory_utilization: deployment.MemoryShareOption = None,
     engine: deployment.EngineOption = None,
     json: cli.options.JsonOption = False,
     markdown: cli.options.MarkdownOption = False,
+    require: Annotated[
+        bool, typer.Option("--require", help="Exit 1 where nothing meets the limits of `--slo`.")
+    ] = False,
     strict: cli.options.StrictOption = False,
-) -> None:
+) -> int:
     """What a million tokens, a request and a conversation cost.
 
     On rented or own devices, at the ceiling, which no engine beats, and beside it as expected, with its interval;
-    energy and CO2; API prices.
+    energy and CO2; API prices. With several batches or devices: the frontier of speed per user against dollars, and the
+    cheapest plan that meets `--slo`.
     """
     one_format(json, markdown)
-    fleet = fleet_of(gpu, vram, bandwidth)
+    plan = deployment.plan_of(tp, pp, ep, dp, attention_dp, dcp, redundant_experts, stages, sp)
+    choice = slo is not None or (gpu is not None and "," in gpu)
+    batches = batches_of(batch) if batch is not None else ()
+    if choice or len(batches) > 1:
+        sweeping.refuse_beside_a_sweep(
+            {
+                "--request": request,
+                "--pools": None if pools == 1 else pools,
+                "--kv-link": kv_link,
+                "--speculate": speculate,
+                "--accept": accept,
+                "--ram": ram,
+                "--ram-bandwidth": ram_bandwidth,
+                "--carbon": carbon,
+                "--api": api or None,
+            }
+        )
+        swept = sweep(
+            load(model, strict),
+            fleets_of(gpu, vram, bandwidth, slo is not None),
+            batches=batches or batches_of(SWEEP),
+            plan=plan,
+            quant=quant,
+            kv_dtype=kv_dtype,
+            context=tokens(context),
+            prompt=tokens(prompt),
+            engine=engine,
+            overlap=overlap,
+            skew=skew,
+            utilization=memory_utilization,
+            slo=slo,
+            served=True,
+            terms=Terms(
+                price=price,
+                busy=busy,
+                power=power,
+                host_power=host_power,
+                pue=pue,
+                electricity=electricity,
+                hardware_price=hardware_price,
+                lifetime=lifetime,
+            ),
+        )
+        from moecalc.calc.speed.sweep_lines import sweep_report
+        from moecalc.render.sweep import sweep_markdown, sweep_text
+
+        emit_as(json, markdown, swept, sweep_report, sweep_markdown, sweep_text)
+        return EXIT_CHECK_FAILED if require and not swept.meets else EXIT_OK
+    fleet = fleet_of(gpu, vram, bandwidth, ram, ram_bandwidth)
     if fleet is None:
         raise InputError("no devices to pay for", hint="add `--gpu 8xh100`")
     found = cost(
         load(model, strict),
         fleet,
-        plan=deployment.plan_of(tp, pp, ep, dp, attention_dp, dcp, redundant_experts, stages, sp),
+        plan=plan,
         quant=quant,
         kv_dtype=kv_dtype,
         engine=engine,
-        utilization=utilization,
-        batch=batch,
+        utilization=memory_utilization,
+        batch=batches[0] if batches else None,
         context=tokens(context),
         prompt=tokens(prompt),
         request=request,
+        overlap=overlap,
         skew=skew,
+        drafted=speculate,
+        acceptance=accept,
         pools=pools,
+        kv_link=kv_link,
         price=price,
         busy=busy,
         power=power,
+        host_power=host_power,
+        pue=pue,
         electricity=electricity,
         hardware_price=hardware_price,
         lifetime=lifetime,
         carbon=carbon,
         api=api,
     )
-    if json:
-        from moecalc.render.json import report_json
+    from moecalc.render.cost import cost_markdown, cost_text
 
-        emit(report_json(cost_report(found)))
-    elif markdown:
-        from moecalc.render.cost import cost_markdown
-
-        emit(cost_markdown(found))
-    else:
-        from moecalc.render.cost import cost_text
-        from moecalc.render.layout import width
-
-        emit(cost_text(found, width()))
-        return
-    warn(found.warnings)
+    emit_as(json, markdown, found, cost_report, cost_markdown, cost_text)
+    if markdown:
+        warn(found.warnings)
+    return EXIT_OK

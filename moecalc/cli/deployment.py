@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from moecalc.cli.options import complete_gpu, complete_quant
+from moecalc.cli.values import memory_share
 
 if TYPE_CHECKING:
     from moecalc.specs.plan import Plan
@@ -74,11 +76,12 @@ SequencesOption = Annotated[
     int, typer.Option("--sequences", "--batch", help="Sequences held at once, over all devices.")
 ]
 MemoryShareOption = Annotated[
-    float | None,
+    Fraction | None,
     typer.Option(
-        "--utilization",
         "--gpu-memory-utilization",
-        help="Share of usable memory that may be filled. Default: the engine's.",
+        parser=memory_share,
+        metavar="SHARE",
+        help="Share of usable memory that may be filled, 0.9 or 90%. Default: the engine's.",
     ),
 ]
 
@@ -95,34 +98,18 @@ def plan_of(
     sequence_parallel: bool = False,
 ) -> Plan | None:
     """The plan that was typed; None where nothing of it was. Raises InputError for sizes that cannot be."""
-    from msgspec.structs import replace
+    from moecalc.api.plans import plan_from
 
-    from moecalc.errors import InputError
-    from moecalc.specs.plan import Plan
-
-    given: dict[str, int | None] = {
-        "tensor": tensor,
-        "pipeline": pipeline,
-        "expert": expert,
-        "data": data,
-        "attention_data": attention_data,
-        "decode_context": decode_context,
-    }
-    sizes = {name: size for name, size in given.items() if size is not None}
-    if sequence_parallel and (tensor or 1) == 1:
-        raise InputError(
-            "`--sp` splits tokens over tensor-parallel ranks, and there is one", hint="`--tp 8 --sp`"
-        )
-    if not sizes and not redundant_experts and stages is None:
-        return None
-    layers: tuple[int, ...] = ()
-    if stages is not None:
-        try:
-            layers = tuple(int(part) for part in stages.split(","))
-        except ValueError:
-            raise InputError(
-                f"`--stages {stages}` is no list of layers", hint="`--stages 16,15,15,15`"
-            ) from None
-        sizes.setdefault("pipeline", len(layers))
-    chosen = replace(Plan(), **sizes, redundant_experts=redundant_experts, stages=layers)
-    return replace(chosen, sequence_parallel=True) if sequence_parallel else chosen
+    return plan_from(
+        {
+            "tp": tensor,
+            "pp": pipeline,
+            "ep": expert,
+            "dp": data,
+            "attention_dp": attention_data,
+            "dcp": decode_context,
+            "redundant_experts": redundant_experts,
+            "stages": stages,
+            "sp": sequence_parallel,
+        }
+    )

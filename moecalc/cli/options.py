@@ -1,8 +1,11 @@
 """Arguments and options that several commands share."""
 
+from fractions import Fraction
 from typing import Annotated, Literal
 
 import typer
+
+from moecalc.cli.values import memory_share
 
 
 def complete_model(incomplete: str) -> list[str]:
@@ -137,6 +140,14 @@ RuntimeOption = Annotated[
 GpuOption = Annotated[
     str, typer.Option("--gpu", help="Accelerator, e.g. h100, mi300x, rtx-4090.", autocompletion=complete_gpu)
 ]
+ComparedGpuOption = Annotated[
+    str,
+    typer.Option(
+        "--gpu",
+        help="Accelerator; with a number (8xh100) all models stand on so many, without on the fewest that hold each.",
+        autocompletion=complete_gpu,
+    ),
+]
 StrictOption = Annotated[bool, typer.Option("--strict", help="A config key that nobody reads is an error.")]
 ViaOption = Annotated[
     Literal["transformers"] | None,
@@ -159,8 +170,14 @@ HeadersOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Versioned JSON on stdout, numbers in base units.")]
 MarkdownOption = Annotated[bool, typer.Option("--markdown", help="Markdown tables on stdout.")]
-UtilizationOption = Annotated[
-    float, typer.Option("--utilization", help="Share of usable memory given to weights and state.")
+MemoryShareOption = Annotated[
+    Fraction,
+    typer.Option(
+        "--gpu-memory-utilization",
+        parser=memory_share,
+        metavar="SHARE",
+        help="Share of usable memory given to weights and state, 0.9 or 90%.",
+    ),
 ]
 EqualKvOption = Annotated[
     bool, typer.Option("--equal-kv", help="Give every model the first one's state: the experts alone.")

@@ -137,7 +137,6 @@ def command(
         "--requests": requests,
         "--seconds": seconds,
         "--timeout": timeout,
-        "--quant": quant,
         "--kv-dtype": kv_dtype,
         "--engine": engine,
     }
@@ -183,15 +182,17 @@ def command(
         raise InputError(
             "no model to profile", hint="`moecalc profile olmoe-1b-7b`, or `--endpoint URL --model NAME`"
         )
+    from moecalc.api.sweep import batches_of
     from moecalc.profile.measure.asked import (
+        CALIBRATED_BATCHES,
         DEFAULT_CONTEXT,
         DEFAULT_PROMPT,
         DEFAULT_REPEATS,
         Asked,
-        batches_of,
     )
 
-    batches = batches_of(batch, calibrate=calibrate)
+    by_default = CALIBRATED_BATCHES if calibrate else (1,)
+    batches = by_default if batch is None else batches_of(batch)
     asked_prompt, asked_context = tokens(prompt), tokens(context)
     from moecalc.api.loading import load
     from moecalc.api.skews import skew_of
@@ -206,6 +207,7 @@ def command(
         context=asked_context or min(DEFAULT_CONTEXT, trained),
         batches=batches,
         dtype=find_format(dtype or ("fp32" if cpu else "bf16")).name,
+        quant=quant,
         layers=layers,
         skew=skew_of(routing),
         repeats=DEFAULT_REPEATS if repeat is None else repeat,
@@ -222,6 +224,7 @@ def command(
         alone = {
             "--gpu": gpu,
             "--via": via,
+            "--quant": quant,
             "--trace": trace,
             "--save": save,
             "--calibrate": calibrate or None,

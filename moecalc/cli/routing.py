@@ -135,11 +135,6 @@ def command(
     one_format(json, markdown)
     if sum((observed is not None, record is not None, train_demo)) > 1:
         raise InputError("`--observed`, `--record` and `--train-demo` exclude each other", hint="choose one")
-    if train_demo:
-        from moecalc.cli.routing_observed import demonstrate
-
-        demonstrate(as_json=json, markdown=markdown)
-        return
     of_recordings = {
         "--record-to": record_to,
         "--placement": placement,
@@ -149,6 +144,25 @@ def command(
         "--export-placement": export_placement,
         "--heatmap": heatmap,
     }
+    of_laws = {
+        "--batch": batch != SWEEP,
+        "--skew": skew != "uniform",
+        "--ep": ep != 1,
+        "--capacity-factor": capacity_factor is not None,
+        "--gpu": gpu is not None,
+        "--quant": quant is not None,
+    }
+    if train_demo:
+        others = of_laws | {name: value is not None for name, value in of_recordings.items()}
+        given = next((name for name, is_given in others.items() if is_given), model)
+        if given is not None:
+            raise InputError(
+                f"`{given}` says nothing about the demonstration", hint="type `moecalc routing --train-demo`"
+            )
+        from moecalc.cli.routing_observed import demonstrate
+
+        demonstrate(as_json=json, markdown=markdown)
+        return
     if observed is None and record is None:
         given = next((name for name, value in of_recordings.items() if value is not None), None)
         if given is not None:
@@ -156,14 +170,6 @@ def command(
                 f"`{given}` is of a recording", hint="add `--observed FILE` or `--record PROMPTS`"
             )
     else:
-        of_laws = {
-            "--batch": batch != SWEEP,
-            "--skew": skew != "uniform",
-            "--ep": ep != 1,
-            "--capacity-factor": capacity_factor is not None,
-            "--gpu": gpu is not None,
-            "--quant": quant is not None,
-        }
         given = next((name for name, is_given in of_laws.items() if is_given), None)
         if given is not None:
             raise InputError(

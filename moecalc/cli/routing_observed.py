@@ -20,10 +20,10 @@ def recorded(model: str | None, prompts: str, to: str | None) -> Recording:
     """Run prompts through a model directory; store the choices where a file is named."""
     if model is None:
         raise InputError("no model to record", hint="`moecalc routing DIRECTORY --record prompts.txt`")
-    from moecalc.profile.record_routing import record, save
+    from moecalc.profile.record_routing import check_target, record, save
 
-    if to is not None and Path(to).exists():
-        raise InputError(f"`{to}` exists already", hint="`--record-to` writes a new file")
+    if to is not None:
+        check_target(to)
     made = record(model, prompts)
     if to is not None:
         save(made, to)

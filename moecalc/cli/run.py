@@ -6,6 +6,9 @@ import sys
 
 from moecalc.errors import EXIT_BAD_INPUT, EXIT_OK, MoecalcError, format_error
 
+EXIT_PIPE = 128 + 13
+"""Of every program that SIGPIPE ends, as a shell tells it."""
+
 
 def run(arguments: list[str]) -> int:
     """Run the command line and return its exit code. Errors go to stderr, without a traceback."""
@@ -19,9 +22,9 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return fail("\nerror: interrupted", 130)
     except BrokenPipeError:
-        # The reader has left (`| head`): not an error, and nothing more can be said to it.
+        # The reader has left (`| head`): nothing more can be said to it. A gate that was cut short has not passed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
+        return EXIT_PIPE
     except OSError as error:
         if error.filename is not None:  # not about stdout, and not expected
             raise

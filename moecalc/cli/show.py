@@ -15,6 +15,8 @@ from moecalc.cli.output import emit, warn
 from moecalc.cli.values import one_format, past_tokens, tokens
 from moecalc.errors import InputError
 from moecalc.report import Report
+from moecalc.specs.kv_formats import served_apart
+from moecalc.specs.workload import Workload
 
 EXAMPLES = (
     "moecalc show mixtral-8x7b",
@@ -84,7 +86,7 @@ def command(
     report = Report(
         command="show",
         models=(loaded.report(workload, dtype, kv_dtype, quant),),
-        defaults=workload.assumed,
+        defaults={**workload.assumed, **_kept(loaded, workload)},
         warnings=(*loaded.warnings, *workload.warnings),
         extra=_beside(loaded),
     )
@@ -108,6 +110,11 @@ def command(
             emit(show_text(report, loaded.title, width(), statements=loaded.outline))
         return
     warn(report.warnings)
+
+
+def _kept(loaded: AnyModel, workload: Workload) -> dict[str, str]:
+    """What engines keep in a format of its own; a runtime that was named keeps what it keeps."""
+    return served_apart(loaded.ledger) if isinstance(loaded, Model) and workload.runtime is None else {}
 
 
 def _beside(loaded: AnyModel) -> dict[str, Any]:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from moecalc import cli
 from moecalc.api.loading import load
-from moecalc.cli import deployment
-from moecalc.cli.output import emit, warn
+from moecalc.cli import deployment, sweeping
+from moecalc.cli.output import emit_as
 from moecalc.cli.values import one_format, past_tokens, tokens
 from moecalc.errors import EXIT_CHECK_FAILED, InputError
-
-if TYPE_CHECKING:
-    from moecalc.report import Report
 
 EXAMPLES = (
     "moecalc speed deepseek-v3 --gpu 8xh200 --batch 32 --context 8k",
@@ -33,36 +29,11 @@ BatchOption = Annotated[
         "a choice.",
     ),
 ]
-FleetsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--gpu",
-        help="Devices: h100, 8xh100, rtx-4090 + rtx-3090; several to choose among: h100,h200,mi300x.",
-        autocompletion=cli.options.complete_gpu,
-    ),
-]
-OverlapOption = Annotated[
-    float,
-    typer.Option(
-        "--overlap",
-        help="Share of a token that counts as a new draw of experts: 1 uniform routing, 0 all tokens on the same.",
-    ),
-]
 MeasuredOption = Annotated[
     str | None,
     typer.Option(
         "--measured", help="A decode speed to hold against it: 111tok/s (in all), 27tok/s/user or 9ms."
     ),
-]
-SpeculateOption = Annotated[
-    int | None, typer.Option("--speculate", help="Tokens drafted per step (speculative decoding, MTP).")
-]
-AcceptOption = Annotated[
-    float | None, typer.Option("--accept", help="Share of drafted tokens accepted, e.g. 0.7.")
-]
-SloOption = Annotated[
-    str | None,
-    typer.Option("--slo", help="Limits that the cheapest plan must meet: ttft<1s,tpot<50ms."),
 ]
 ServedOption = Annotated[
     bool,
@@ -80,7 +51,7 @@ CalibrationOption = Annotated[
 
 def command(
     model: cli.options.ModelArgument,
-    gpu: FleetsOption = None,
+    gpu: sweeping.FleetsOption = None,
     vram: deployment.VramOption = None,
     bandwidth: deployment.BandwidthOption = None,
     ram: deployment.RamOption = None,
@@ -103,12 +74,12 @@ def command(
     utilization: deployment.MemoryShareOption = None,
     engine: deployment.EngineOption = None,
     served: ServedOption = False,
-    overlap: OverlapOption = 1.0,
+    overlap: sweeping.OverlapOption = 1.0,
     skew: cli.options.SkewOption = "uniform",
     measured: MeasuredOption = None,
-    speculate: SpeculateOption = None,
-    accept: AcceptOption = None,
-    slo: SloOption = None,
+    speculate: sweeping.SpeculateOption = None,
+    accept: sweeping.AcceptOption = None,
+    slo: sweeping.SloOption = None,
     calibration: CalibrationOption = None,
     require: Annotated[
         bool, typer.Option("--require", help="Exit 1 where it does not fit, or nothing meets the limits.")
@@ -133,7 +104,7 @@ def command(
     batches = batches_of(batch or (SWEEP if choice else "1"))
     several = choice or len(batches) > 1
     if several:
-        _refuse_beside_a_sweep(
+        sweeping.refuse_beside_a_sweep(
             {
                 "--measured": measured,
                 "--speculate": speculate,
@@ -163,7 +134,7 @@ def command(
         from moecalc.calc.speed.sweep_lines import sweep_report
         from moecalc.render.sweep import sweep_markdown, sweep_text
 
-        _emit(json, markdown, found, sweep_report, sweep_markdown, sweep_text)
+        emit_as(json, markdown, found, sweep_report, sweep_markdown, sweep_text)
         return EXIT_CHECK_FAILED if require and not found.meets else 0
     fleet = fleet_of(gpu, vram, bandwidth, ram, ram_bandwidth)
     run = None
@@ -206,35 +177,5 @@ def command(
     from moecalc.calc.speed.speed_lines import speed_report
     from moecalc.render.speed import speed_markdown, speed_text
 
-    _emit(json, markdown, one, speed_report, speed_markdown, speed_text)
+    emit_as(json, markdown, one, speed_report, speed_markdown, speed_text)
     return EXIT_CHECK_FAILED if require and not (one.held.fits or one.hybrid is not None) else 0
-
-
-def _refuse_beside_a_sweep(options: dict[str, object]) -> None:
-    for option, value in options.items():
-        if value is not None:
-            raise InputError(
-                f"`{option}` is about one batch on one fleet", hint="name one batch and one fleet, no `--slo`"
-            )
-
-
-def _emit(
-    json: bool,
-    markdown: bool,
-    found: Any,
-    report: Callable[[Any], Report],
-    as_markdown: Callable[[Any], str],
-    as_text: Callable[[Any, int], str],
-) -> None:
-    if json:
-        from moecalc.render.json import report_json
-
-        made = report(found)
-        emit(report_json(made))
-        warn(made.warnings)
-    elif markdown:
-        emit(as_markdown(found))
-    else:
-        from moecalc.render.layout import width
-
-        emit(as_text(found, width()))

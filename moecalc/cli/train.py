@@ -161,27 +161,22 @@ def command(
     if fleet is None:
         raise InputError("no devices to train on", hint="add `--gpu 2048xh100`")
     loaded = load(model, strict)
-    from moecalc.specs.training_plan import training_plan
-
     length = tokens(sequence)
     assert length is not None
-    layers = deployment.plan_of(None, pp, None, None, None, None, 0, stages) if stages else None
-    plan = training_plan(
-        fleet.count,
-        tensor=tp,
-        pipeline=pp,
-        context=cp,
-        expert=ep,
-        expert_tensor=etp,
-        virtual=vpp,
-        stages=layers.stages if layers else (),
-        sequence_parallel=sequence_parallel,
-        zero=zero,
-    )
     run = train(
         loaded,
         fleet,
-        plan,
+        {
+            "tp": tp,
+            "pp": pp,
+            "cp": cp,
+            "ep": ep,
+            "etp": etp,
+            "vpp": vpp,
+            "stages": stages,
+            "sp": sequence_parallel,
+            "zero": zero,
+        },
         tokens=parse_count(tokens_, "a number of training tokens"),
         sequence=length,
         global_batch=tokens(global_batch),

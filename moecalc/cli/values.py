@@ -1,5 +1,7 @@
 """What was typed, as the calculators take it."""
 
+from fractions import Fraction
+
 from moecalc.errors import InputError
 from moecalc.units import parse_tokens
 
@@ -12,6 +14,13 @@ def tokens(text: str | None) -> int | None:
 def past_tokens(text: str) -> int:
     """A token count as typed that may be 0: what lies behind a prompt."""
     return parse_tokens(text, minimum=0)
+
+
+def memory_share(value: str | Fraction) -> Fraction:
+    """A share of memory as typed, `0.9` or `90%`; a default as it is. Raises InputError outside (0, 1]."""
+    from moecalc.specs import money
+
+    return value if isinstance(value, Fraction) else Fraction(money.share("--gpu-memory-utilization", value))
 
 
 def patches(text: str | None) -> int | tuple[int, int] | None:

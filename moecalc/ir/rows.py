@@ -121,7 +121,8 @@ class Op(msgspec.Struct, frozen=True, kw_only=True):
     """A multiply-accumulate: coefficient x product of dims, once per unit of the extent, per layer application.
 
     `forms` lists the forms in which the operation exists; empty means in every form. `pool` multiplies by the
-    expected expert calls per token.
+    expected expert calls per token. `operands` is the format that serving engines multiply in where it follows
+    neither from a stored weight nor from the KV dtype.
     """
 
     role: Role
@@ -133,6 +134,7 @@ class Op(msgspec.Struct, frozen=True, kw_only=True):
     kind: OpKind = OpKind.MATMUL
     pool: Pool | None = None
     coefficient: Number = 2
+    operands: str | None = None
     component: Component = Component.LANGUAGE
     indices: tuple[int, ...] = ()
 
@@ -231,6 +233,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """What one sequence must remember: `dims` elements in each slot, per layer application.
 
     `stored_as` is its own format (a float32 recurrent matrix beside a bf16 cache); None means the KV dtype.
+    `served_as` is the format that serving engines keep it in whatever the KV dtype (the FP8 keys of an indexer),
+    while the reference implementation keeps it in the KV dtype.
     `read` is the extent a decode step touches where it is less than what is stored (sparse attention).
     `reserved` is the rule of transformers' cache where it differs from what the slots' kind reserves there;
     `reserved_dims` are the dims of its slots where it stores more in each (Falcon repeats key-value heads).
@@ -243,6 +247,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     layers: Number = 1
     applications: Number = 1
     stored_as: str | None = None
+    served_as: str | None = None
     read: Slots | None = None
     reserved: Slots | None = None
     reserved_dims: tuple[Dim, ...] = ()

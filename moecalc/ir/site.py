@@ -73,6 +73,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         kind: OpKind = OpKind.MATMUL,
         pool: Pool | None = None,
         coefficient: Number = 2,
+        operands: str | None = None,
     ) -> Op:
         """An operation run once per unit of `extent` in each application of each layer of this site."""
         return Op(
@@ -85,6 +86,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
             kind=kind,
             pool=pool,
             coefficient=coefficient,
+            operands=operands,
             component=self.component,
             indices=self.indices,
         )
@@ -124,6 +126,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         reserved: Slots | None = None,
         reserved_dims: tuple[Dim, ...] = (),
         stored_as: str | None = None,
+        served_as: str | None = None,
     ) -> State:
         """What each sequence remembers here, per application."""
         return State(
@@ -133,6 +136,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
             layers=self.layers,
             applications=self.applications,
             stored_as=stored_as,
+            served_as=served_as,
             read=read,
             reserved=reserved,
             reserved_dims=reserved_dims,

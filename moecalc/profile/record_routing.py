@@ -191,15 +191,25 @@ def _without_bars() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def save(recording: Recording, file: str | Path) -> None:
-    """Write a recording as npz, which `read_recording` maps. Raises InputError where it cannot be written."""
-    import numpy as np
-
+def check_target(file: str | Path) -> None:
+    """Raise InputError for a file that a recording cannot be written to: to be known before the model runs."""
     path = Path(file)
     if path.suffix != ".npz":
         raise InputError(
             f"`{file}` is no npz file", hint="choices are stored as npz: `--record-to choices.npz`"
         )
+    if path.exists():
+        raise InputError(f"`{file}` exists already", hint="`--record-to` writes a new file")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write `{file}`: no such directory", hint="name a file in one that exists")
+
+
+def save(recording: Recording, file: str | Path) -> None:
+    """Write a recording as npz, which `read_recording` maps. Raises InputError where it cannot be written."""
+    import numpy as np
+
+    check_target(file)
+    path = Path(file)
     try:
         with path.open("xb") as stream:
             np.savez(

@@ -116,7 +116,9 @@ def _label(row_id: str, line: Line, comparison: ComparisonData) -> str:
         "state.bytes_per_token": f"state per token{shipped}",
         "flops.decode_per_token": f"FLOPs per token, decode ({comparison.workload.convention})",
         "fit.gpus": f"fewest {device} that hold it{batched}",
-        "fit.max_sequences": "  sequences they hold",
+        "fit.max_sequences": f"sequences that {comparison.named_gpus:,} hold"
+        if comparison.named_gpus
+        else "  sequences they hold",
     }.get(row_id, line.label)
 
 
@@ -169,7 +171,7 @@ def assumed(comparison: ComparisonData) -> str:
     parts = [
         f"context {workload.context:,}",
         f"{comparison.device.name} {comparison.device.usable_note}",
-        f"utilization {format_percent(comparison.utilization)}",
+        f"memory filled to {format_percent(comparison.utilization)}",
         f"dense {' and '.join(peaks)} peaks" if peaks else "",
         "no published peak: bandwidth alone bounds the cost" if _without_peak(comparison) else "",
         "ideal sharding, no communication",

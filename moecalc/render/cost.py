@@ -7,11 +7,14 @@ from moecalc.calc.cost.figure import Figure
 from moecalc.calc.cost.request import SERVED, Split
 from moecalc.calc.deploy.budget import MOST_SEQUENCES
 from moecalc.calc.speed.expectation import Expected, NoExpectation
+from moecalc.calc.speed.speculation import Gain
 from moecalc.render.amounts import NONE, dollars, or_none, significant
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table
 from moecalc.render.offers import api_heading, api_words, offer_lines, offer_rows
-from moecalc.units import format_bytes_binary, format_percent
+from moecalc.render.rates import duration
+from moecalc.specs.money import plain
+from moecalc.units import format_bytes_binary, format_bytes_decimal, format_percent
 
 Rows = list[list[str]]
 
@@ -60,14 +63,16 @@ def cost_markdown(cost: Cost) -> str:
 def deployment_words(cost: Cost) -> str:
     """What is paid for, and what it does."""
     most = f"{cost.capacity:,} fit" if cost.capacity < MOST_SEQUENCES else "any number fits"
+    if cost.in_ram_bytes:
+        most = f"{format_bytes_binary(cost.in_ram_bytes)} of the model in RAM"
     if cost.request is not None:
         most = most.replace("fit", f"of {cost.request.time.request.longest:,} tokens fit", 1)
     lengths = f"batch {cost.batch:,} ({most}), {cost.context:,} keys, prompts of {cost.prompt:,}"
     plan = "" if cost.plan.devices == 1 else f", {cost.plan.words}"
     hour = cost.outlay.usd_per_busy_hour
     return (
-        f"{cost.fleet}{plan}: {lengths}; ${dollars(hour)} per hour of work, busy {format_percent(cost.outlay.busy)} "
-        "of the time that is paid"
+        f"{cost.fleet}{plan}: {lengths}; ${dollars(hour)} per hour of work, utilization "
+        f"{format_percent(cost.outlay.busy)} of the time that is paid"
     )
 
 
@@ -78,9 +83,34 @@ def token_rows(cost: Cost) -> Rows:
     if served is not None:
         cells = _cells(cost, served.map(cost.outlay.usd))
         rows.append(["output, served", *[""] * (len(cells) - 2), *cells[-2:]])
+    if cost.speculation is not None:
+        usd = cost.speculative_usd_per_million(gain_of(cost))
+        label = f"output, {cost.speculation.drafted} drafted"
+        rows.append([label, dollars(usd), *[""] * (len(rows[0]) - 2)])
     if cost.input is None:
         return [*rows, ["input", "unknown: no published peak"]]
     return [*rows, ["input", *_cells(cost, cost.usd_per_million(cost.input))]]
+
+
+def speculation_words(cost: Cost) -> list[str]:
+    """What drafting yields at this batch, and where it stops to pay."""
+    if cost.speculation is None:
+        return []
+    told, gain = cost.speculation, gain_of(cost)
+    dearer = [other.batch for other in told.gains if other.speedup < 1]
+    turn = f"; of these batches dearer at {', '.join(f'{batch:,}' for batch in dearer)}" if dearer else ""
+    many = f"{told.drafted} token{'' if told.drafted == 1 else 's'} a step"
+    said = (
+        f"drafted: {many}, {format_percent(told.acceptance)} accepted, so a step yields {significant(told.accepted)}; "
+        f"at batch {gain.batch:,} {significant(gain.speedup)}x as fast at the ceiling{turn}; draft: {told.draft}"
+    )
+    return [said]
+
+
+def gain_of(cost: Cost) -> Gain:
+    """What speculation does at the batch that was asked about."""
+    assert cost.speculation is not None
+    return next(gain for gain in cost.speculation.gains if gain.batch == cost.batch)
 
 
 def curve_rows(cost: Cost) -> Rows:
@@ -93,6 +123,9 @@ def curve_rows(cost: Cost) -> Rows:
     ]
     if cost.is_sparse:
         rows.append(["on the same experts", *[dollars(figure.least) for figure in figures]])
+    if cost.speculation is not None:
+        usd = [cost.speculative_usd_per_million(gain) for gain in cost.speculation.gains]
+        rows.append([f"{cost.speculation.drafted} drafted, ceiling", *map(dollars, usd)])
     if any(figure.expected is not None for figure in figures):
         rows.append(["expected", *[or_none(figure.expected) for figure in figures]])
     if any(served):
@@ -177,11 +210,25 @@ def request_words(cost: Cost, request: RequestCost) -> list[str]:
         said.append(f"split, at the ceiling: {_split(splits.ceiling, cost)}")
         if splits.expected is not None:
             said.append(f"split, expected: {_split(splits.expected, cost)}")
-        said.append(
-            f"each request hands {format_bytes_binary(request.moved_bytes)} of state to the other pool; "
-            "the time of that is not counted"
-        )
+        said.append(_handed_over(request))
     return said
+
+
+def _handed_over(request: RequestCost) -> str:
+    """The state that goes from one pool to the other: of a request, through the link that was named, and in all."""
+    said = f"each request hands {format_bytes_binary(request.moved_bytes)} of state to the other pool"
+    moved = request.moved_bytes_per_second
+    if moved is not None:
+        said += f", at full load {format_bytes_decimal(round(moved.ceiling))}/s in all at the ceiling"
+        if moved.expected is not None:
+            said += f" and {format_bytes_decimal(round(moved.expected))}/s as expected"
+    if request.moved_seconds is None or request.link_bytes_per_second is None:
+        return f"{said}; the time of that is not counted: `--kv-link 50GB/s` says it"
+    link = format_bytes_decimal(request.link_bytes_per_second)
+    return (
+        f"{said}; over {link}/s one takes {duration(request.moved_seconds)}, which its second token waits for and no "
+        "price here has in it"
+    )
 
 
 def remarks(cost: Cost) -> list[str]:
@@ -206,6 +253,7 @@ def remarks(cost: Cost) -> list[str]:
         )
     said += behind
     said += [f"price: {words}" for words in cost.outlay.words]
+    said += speculation_words(cost)
     said.append(f"power: {cost.draw_words}" + (_energy_words(cost) if cost.draw else ": energy unknown"))
     if cost.defaults:
         named = ", ".join(
@@ -259,8 +307,14 @@ def _expectations(cost: Cost) -> list[str]:
 
 
 def _energy_words(cost: Cost) -> str:
+    assert cost.draw is not None
     busy = "" if cost.outlay.busy == 1 else "; what they draw while idle is not known, and not counted"
-    return f"; of the devices alone, hosts, network and cooling not counted{busy}"
+    host = f"; its host {plain(cost.draw.host_watts / cost.devices)} W per device, as given"
+    if not cost.draw.host_watts:
+        beside = f": {cost.host_note}" if cost.host_note else ""
+        host = f"; of the devices alone, hosts not counted{beside}"
+    site = "network and cooling not counted" if cost.draw.pue == 1 else "network not counted"
+    return f"{host}; PUE {cost.draw.pue:f}, {site}{busy}"
 
 
 def _split(split: Split, cost: Cost) -> str:

@@ -16,7 +16,10 @@ def curve_text(comparison: ComparisonData, columns: int) -> list[str]:
     """The head, one row per model and per ratio to the first, and what the cells mean; `columns` wide at most."""
     entries = [entry for entry in comparison.entries if entry.cells]
     where = ", ".join(f"{entry.gpus}x for {entry.name}" for entry in entries)
-    head = f"{cost_unit(comparison)}, each on its smallest deployment ({comparison.device.name}: {where})"
+    if comparison.named_gpus is None:
+        head = f"{cost_unit(comparison)}, each on its smallest deployment ({comparison.device.name}: {where})"
+    else:
+        head = f"{cost_unit(comparison)}, each on {comparison.named_gpus:,}x {comparison.device.name}"
     rows = [["batch", *[f"{batch:,}" for batch in comparison.columns], ""]]
     rows += [[entry.name, *map(cell_text, entry.cells), sparkline(entry.cells)] for entry in entries]
     first = entries[0]
@@ -55,6 +58,7 @@ def cost_notes(comparison: ComparisonData) -> str:
     device = comparison.device
     priced = device.usd_per_hour is not None
     price = f"${device.usd_per_hour} per GPU-hour, {device.price_note}" if priced else "no price known"
+    price = device.price_words or price
     signs = {cell.bound for entry in entries for cell in entry.cells}
     about = "~: without its cache, which two numbers do not tell" if "about" in signs else ""
     least = (

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from moecalc.calc.deploy.fitted import Offer, Offers
-from moecalc.render.fit import assumed_words
+from moecalc.render.fit_words import assumed_words
 from moecalc.render.layout import bold, paragraph, table
 from moecalc.render.markdown import markdown_table
 from moecalc.units import format_bytes_decimal

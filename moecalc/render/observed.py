@@ -48,7 +48,7 @@ def observed_markdown(observed: Observed, placements: Placements | None) -> str:
 def heading(observed: Observed) -> str:
     """What was recorded."""
     layers = format_counted(len(observed.layers), "layer")
-    said = f"{printable(observed.source)}: {layers} of {observed.experts:,} experts"
+    said = f"{printable(observed.source)}: {layers} of {format_counted(observed.experts, 'expert')}"
     if observed.tokens is not None:
         said += f", {observed.top_k} chosen for each of {format_counted(observed.tokens, 'token')}"
     if observed.sequences is not None:
@@ -94,8 +94,8 @@ def answers(observed: Observed) -> Iterable[str]:
         if cache.asked:
             part = "" if cache.tokens == observed.tokens else f", over the first {cache.tokens:,} tokens"
             yield (
-                f"a cache of {cache.held:,} experts per layer ({cache.share:.0%}), the least recently used leaving "
-                f"first, hits {cache.hits / cache.asked:.1%}{part}"
+                f"a cache of {format_counted(cache.held, 'expert')} per layer ({100 * cache.share:.3g}%), the least "
+                f"recently used leaving first, hits {cache.hits / cache.asked:.1%}{part}"
             )
     losses = observed.losses
     stand_in = " if probabilities lay as the loads do" if losses.switch_is_of_loads else ""
@@ -114,7 +114,7 @@ def placement_rows(placements: Placements) -> list[list[str]]:
     for label, placement in (
         ("in order", placements.order),
         ("dealt by load", placements.dealt),
-        (f"with {placements.redundant} copies", placements.replicated),
+        (f"with {_copies(placements)}", placements.replicated),
     ):
         if placement is None:
             continue
@@ -131,12 +131,16 @@ def placement_words(placements: Placements) -> Iterable[str]:
             f"each of {placements.groups} groups of experts stays on one of {placements.nodes} nodes, with its copies"
         )
     yield (
-        f"with {placements.redundant} copies no placement is below {placements.floor:.3f}x; copies share their "
+        f"with {_copies(placements)} no placement is below {placements.floor:.3f}x; copies share their "
         "expert's load evenly, layers run one after the other, and the fullest rank is waited for"
     )
     if placements.held_out is not None:
         beside = "" if placements.held_out_order is None else f", in order {placements.held_out_order:.3f}x"
         yield f"made from the first half of the tokens and met by the second: {placements.held_out:.3f}x{beside}"
+
+
+def _copies(placements: Placements) -> str:
+    return "1 copy" if placements.redundant == 1 else f"{placements.redundant:,} copies"
 
 
 def _layer(layer: Balance) -> list[str]:

@@ -14,8 +14,11 @@ from moecalc.units import format_ratio
 Rows = list[list[str]]
 
 PER_THOUSAND = "1,000 req."
+EVEN = "even, M/day"
+EXPECTED_LOAD = "expected"
+"""Beside the load at the ceiling, the one that is expected."""
 
-SHORTEST_ID = 16
+SHORTEST_ID = 12
 """An id is cut to no less while another column can go."""
 
 
@@ -28,7 +31,7 @@ def api_heading(cost: Cost) -> str:
 
 
 def offer_rows(cost: Cost) -> Rows:
-    """A price of an API to a row, cheapest output first."""
+    """A price of an API to a row, cheapest first: by the request where one was asked about, else by output."""
     assert cost.buying is not None
     offers = cost.buying.offers
     asked = cost.request is not None
@@ -36,8 +39,8 @@ def offer_rows(cost: Cost) -> Rows:
     rows[0] += [PER_THOUSAND, "/ ceiling"] if asked else ["/ ceiling"]
     expected = any(_ratio(offer).expected is not None for offer in offers)
     rows[0] += ["/ expected"] if expected else []
-    rows[0] += ["even at, M/day", "load"] if asked else []
-    rows[0] += ["load, expected"] if asked and expected else []
+    rows[0] += [EVEN, "load"] if asked else []
+    rows[0] += [EXPECTED_LOAD] if asked and expected else []
     rows[0].append("since")
     for offer in offers:
         price, ratio, even = offer.price, _ratio(offer), offer.break_even
@@ -68,10 +71,12 @@ def api_words(cost: Cost) -> list[str]:
         parts = 1 if splits is None else splits.ceiling.prefill + splits.ceiling.decode
         rented = "the deployment" if parts == 1 else f"the split's {parts} deployments"
         said.append(
-            "1,000 req.: $ for as many requests; / ceiling, / expected: that over their cost here; even at: from that "
-            f"many million tokens a day, in and out, renting {rented} around the clock is cheaper; load: the share of "
-            "the day that they take at the ceiling; above 100% renting never is"
+            "1,000 req.: $ for as many requests; / ceiling, / expected: that over their cost here; even: from that "
+            f"many million tokens a day, in and out, paying for {rented} around the clock is cheaper; load: the share "
+            "of the day that they take at the ceiling, and expected; above 100% it cannot do as many, and the API is "
+            "cheaper at any volume"
         )
+        said.append(_verdict(cost.buying.offers, rented))
     else:
         said.append(
             '/ ceiling, / expected: the API\'s price of output over its cost here; `--request "in=8k,out=1k"` gives '
@@ -88,6 +93,32 @@ def api_words(cost: Cost) -> list[str]:
         said.append(f"matched by name, but by a table of aliases {', '.join(dict.fromkeys(named))}")
     said += [f"left out: {entry.provider} {entry.model}: {entry.reason}" for entry in found.excluded]
     return said
+
+
+def _verdict(offers: Sequence[Offer], rented: str) -> str:
+    """From which volume the deployment is cheaper than the cheapest offer: at the ceiling, and as expected."""
+    offer = offers[0]
+    even = offer.break_even
+    assert even is not None
+    named = f"against the cheapest, {offer.price.provider} {offer.price.model}"
+    volume = f"{significant(even.tokens_per_day / 1_000_000)} M tokens a day"
+    said = [f"at the ceiling {_wins(even.load.ceiling, volume, rented)}"]
+    if even.load.expected is None:
+        said.append("nothing is expected of it")
+    else:
+        said.append(f"as expected {_wins(even.load.expected, volume, rented)}")
+        low, high = even.load.low, even.load.high
+        if low is not None and high is not None and (low <= 1) != (high <= 1):
+            said.append(
+                f"the interval of that, {format_share(low)}-{format_share(high)}, holds either answer"
+            )
+    return f"{named}: {'; '.join(said)}"
+
+
+def _wins(load: Decimal, volume: str, rented: str) -> str:
+    if load > 1:
+        return f"{rented} is never cheaper ({format_share(load)} load)"
+    return f"{rented} is cheaper from {volume} ({format_share(load)} load)"
 
 
 def _by_the_hour(prices: Sequence[ApiPrice]) -> list[str]:
@@ -117,18 +148,22 @@ def offer_lines(cost: Cost, columns: int) -> list[str]:
     rows = offer_rows(cost)
     if len(rows) == 1:
         return []
-    asked = ("output", "load, expected", "/ expected", PER_THOUSAND) if cost.request else ("/ expected",)
+    # The ratios say what the loads do, of which neither goes: an offer is judged by both or by none.
+    asked = ("output", "/ expected", "/ ceiling") if cost.request else ()
     for name in ("since", "cached", "input", *asked):
-        widest = max(len(row[1]) for row in rows)
         over = max(map(len, _laid_offers(rows))) - columns
-        if over <= (max(0, widest - SHORTEST_ID) if name == PER_THOUSAND else 0):
+        widest = max(len(row[1]) for row in rows)
+        if over <= (max(0, widest - SHORTEST_ID) if name in {"/ expected", "/ ceiling"} else 0):
             break
         if name in rows[0]:
             index = rows[0].index(name)
             rows = [[*row[:index], *row[index + 1 :]] for row in rows]
-    widest = max(len(row[1]) for row in rows)
-    over = max(0, max(map(len, _laid_offers(rows))) - columns)
-    lines = _laid_offers([[row[0], _tail(row[1], widest - over), *row[2:]] for row in rows])
+    for column in (1, 0):  # the id first, then the provider
+        widest = max(len(row[column]) for row in rows)
+        over = max(0, max(map(len, _laid_offers(rows))) - columns)
+        left = max(widest - over, SHORTEST_ID)
+        rows = [[*row[:column], _tail(row[column], left), *row[column + 1 :]] for row in rows]
+    lines = _laid_offers(rows)
     lines[0] = bold(lines[0])
     return lines
 

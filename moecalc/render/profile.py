@@ -58,7 +58,8 @@ def profile_markdown(run: Run) -> str:
 def heading(run: Run) -> str:
     """Model, how it was run, and on what."""
     whole = "whole" if run.layers == "whole" else "composed of its kinds of layers"
-    return f"{run.model} in {run.dtype}, {whole}, on {run.device.name}"
+    stored = "" if run.quant is None else f", matrices stored as {run.quant}"
+    return f"{run.model} in {run.dtype}{stored}, {whole}, on {run.device.name}"
 
 
 def device_words(run: Run) -> str:

@@ -5,23 +5,19 @@ from collections.abc import Iterable, Sequence
 from moecalc.calc.routing.inclusion import drawn_layers
 from moecalc.calc.routing.peaks import Peak
 from moecalc.calc.routing.routed import Batch, PoolRouted, Routed
-from moecalc.calc.routing.routing_lines import SAMPLING
+from moecalc.calc.routing.routing_lines import INCLUSION, SAMPLING, UNIFORM_GROUPS
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table
 from moecalc.units import format_bytes_decimal, format_percent
 
-PLOT = "experts touched"
+PLOT = "touched"
 """The column of bars."""
 
-BAR = 20
-"""Columns of the plot: all experts."""
+BARS = (20, 15, 10)
+"""Columns of the plot, which are all experts: the widest that costs no other column."""
 
-LEAST_TELLING = (PLOT, "FLOP/B", "tokens each", "of all", "buffers")
+LEAST_TELLING = ("tokens each", PLOT, "FLOP/B", "of all", "buffers")
 """Columns that go first where there is no room for all."""
-
-GROUPS_RANKED = (
-    "uniform choice of both; a router that ranks groups by their best experts comes near the limit"
-)
 
 EIGHTHS = " ▏▎▍▌▋▊▉"
 
@@ -33,7 +29,7 @@ def routing_text(routed: Routed, columns: int) -> str:
         lines += [bold(line) for line in paragraph(heading(routed, pool), columns, "  ")]
         for said in answers(routed, pool):
             lines += paragraph(said, columns, "  ")
-        lines += ["", *_fitted(expert_rows(routed, pool), columns), ""]
+        lines += ["", *_plotted(routed, pool, columns), ""]
         if routed.ranks > 1:
             lines += paragraph(over_ranks(routed, pool), columns)
             lines += [*_fitted(rank_rows(routed, pool), columns), ""]
@@ -87,15 +83,15 @@ def answers(routed: Routed, pool: PoolRouted) -> Iterable[str]:
         )
         if pool.groups_without_limit is not None:
             said += f"; without the limit in {float(pool.groups_without_limit):.2f}"
-        yield f"{said} ({GROUPS_RANKED if pool.groups_without_limit is not None else 'uniform choice'})"
+        yield f"{said} ({UNIFORM_GROUPS if pool.groups_without_limit is not None else 'uniform choice'})"
 
 
-def expert_rows(routed: Routed, pool: PoolRouted) -> list[list[str]]:
+def expert_rows(routed: Routed, pool: PoolRouted, bar_columns: int = BARS[0]) -> list[list[str]]:
     """A header, and a row for each batch; the plot is the last column."""
     head = ["batch", "experts", "weights read", "of all", "tokens each", "FLOP/B", "fullest/mean"]
     dropped = routed.capacity_factor is not None
     rows = [[*head, *(["dropped"] if dropped else []), PLOT]]
-    rows += [_expert_row(row, float(routed.stored_bytes)) for row in pool.batches]
+    rows += [_expert_row(row, float(routed.stored_bytes), bar_columns) for row in pool.batches]
     return rows
 
 
@@ -145,18 +141,18 @@ def remarks(routed: Routed) -> Iterable[str]:
         layers = max(drawn_layers(pool.experts.pool.experts) for pool in routed.pools)
         drawn = f"; means over {layers:,} drawn layers"
     if routed.skew.law != "uniform":
-        drawn = f"; a token picks an expert with probability top-k x its share of the load, at most 1{drawn}"
+        drawn = f"; {INCLUSION}{drawn}"
     weights = routed.precision if routed.quant == "released" else routed.quant
     yield f"assumed: {SAMPLING}{drawn}; weights {weights}; estimate"
 
 
-def bar(share: float) -> str:
+def bar(share: float, columns: int = BARS[0]) -> str:
     """A share of the experts as a bar."""
-    eighths = round(share * BAR * 8)
+    eighths = round(share * columns * 8)
     return ("█" * (eighths // 8) + EIGHTHS[eighths % 8]).rstrip()
 
 
-def _expert_row(row: Batch, stored_bytes: float) -> list[str]:
+def _expert_row(row: Batch, stored_bytes: float, bar_columns: int) -> list[str]:
     return [
         f"{row.tokens:,}",
         _count(row.experts_touched),
@@ -166,7 +162,7 @@ def _expert_row(row: Batch, stored_bytes: float) -> list[str]:
         _count(row.flops_per_byte),
         _peak(row.peaks.expert if row.peaks else None),
         *([] if row.dropped_share is None else [format_percent(row.dropped_share)]),
-        bar(row.touched_share),
+        bar(row.touched_share, bar_columns),
     ]
 
 
@@ -182,16 +178,30 @@ def _rank_row(row: Batch, timed: bool) -> list[str]:
     ]
 
 
+def _plotted(routed: Routed, pool: PoolRouted, columns: int) -> list[str]:
+    """The table by batch with the widest plot that leaves most columns."""
+    tables = [expert_rows(routed, pool, size) for size in BARS]
+    return _fitted(max(tables, key=lambda rows: len(_kept(rows, columns))), columns)
+
+
 def _fitted(rows: Sequence[Sequence[str]], columns: int) -> list[str]:
     """The rows as a table, without the least telling columns where there is no room."""
+    lines = _laid(rows, _kept(rows, columns))
+    return [bold(lines[0]), *lines[1:]]
+
+
+def _kept(rows: Sequence[Sequence[str]], columns: int) -> list[int]:
+    """The columns that there is room for."""
     kept = list(range(len(rows[0])))
     leaving = [rows[0].index(name) for name in LEAST_TELLING if name in rows[0]]
-    while True:
-        align = "".join("<" if rows[0][at] == PLOT else ">" for at in kept)
-        lines = table([[row[at] for at in kept] for row in rows], align)
-        if max(map(len, lines)) <= columns or not leaving:
-            return [bold(lines[0]), *lines[1:]]
+    while leaving and max(map(len, _laid(rows, kept))) > columns:
         kept.remove(leaving.pop(0))
+    return kept
+
+
+def _laid(rows: Sequence[Sequence[str]], kept: Sequence[int]) -> list[str]:
+    align = "".join("<" if rows[0][at] == PLOT else ">" for at in kept)
+    return table([[row[at] for at in kept] for row in rows], align)
 
 
 def _peak(peak: Peak | None) -> str:

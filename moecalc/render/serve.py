@@ -1,4 +1,4 @@
-"""`moecalc serve`: the answer in a sentence, one GPU's memory line by line, state three ways, the engine's words."""
+"""`moecalc serve`: the answer in a sentence, one device's memory line by line, state three ways, the engine's words."""
 
 from fractions import Fraction
 
@@ -78,8 +78,8 @@ def verdict(serving: Serving) -> str:
     state, budget = serving.state, serving.tightest
     context = serving.scheduler.context
     if budget.available_bytes <= 0:
-        return f"does not fit: each GPU lacks {_gib(-budget.available_bytes)} GiB before any state"
-    left = f"{_gib(budget.available_bytes)} GiB of each GPU are left for state"
+        return f"does not fit: each {serving.fleet.noun} lacks {_gib(-budget.available_bytes)} GiB before any state"
+    left = f"{_gib(budget.available_bytes)} GiB of each {serving.fleet.noun} are left for state"
     if not state.fits:
         paged = state.blocks is not None
         needed = f"a request of {context:,} tokens" if paged else "the state that is asked for"
@@ -101,7 +101,7 @@ def verdict(serving: Serving) -> str:
 
 
 def budget_rows(serving: Serving) -> list[list[str]]:
-    """A header, and the memory of the GPU with the least left for state, part by part."""
+    """A header, and the memory of the device with the least left for state, part by part."""
     budget, scheduler = serving.tightest, serving.scheduler
     plan = serving.plan
     where = f", stage {budget.stage + 1} of {plan.pipeline}" if plan.pipeline > 1 else ""
@@ -137,7 +137,7 @@ def state_rows(serving: Serving) -> list[list[str]]:
     rows = [[f"state of a request of {serving.scheduler.context:,} tokens", "", ""]]
     rows.append(["logical", format_bytes_binary(serving.logical_bytes), "what the architecture needs"])
     spread = (
-        f"over the {serving.plan.tensor * serving.plan.pipeline} GPUs of a copy"
+        f"over the {serving.plan.tensor * serving.plan.pipeline} {serving.fleet.noun}s of a copy"
         if serving.plan.tensor * serving.plan.pipeline > 1
         else ""
     )

@@ -227,10 +227,9 @@ def remarks(speed: Speed) -> list[str]:
     """What binds and from where on, experts touched, what ranks send each other, whence the expectation."""
     said = [_binds(speed)]
     if speed.touched_share is not None:
-        fitted = "" if speed.routing is UNIFORM else "; what is expected keeps the routing that was measured"
         said.append(
             f"experts: a step reads {format_percent(speed.touched_share)} of the routed weights "
-            f"({speed.routing.words} routing){fitted}"
+            f"({speed.routing.words} routing){_kept_routing(speed)}"
         )
     communication = _communication(speed)
     if communication:
@@ -246,6 +245,16 @@ def remarks(speed: Speed) -> list[str]:
     if speed.measured is not None:
         said.append(measured_words(speed.measured, speed))
     return said
+
+
+def _kept_routing(speed: Speed) -> str:
+    """What does not follow the routing that was asked for, where one was."""
+    if speed.routing is UNIFORM:
+        return ""
+    expected = [speed.decode.expected, speed.served, speed.loaded]
+    expected += [part.expected for part in (speed.prefill, speed.first) if part is not None]
+    fitted = any(isinstance(one, Expected) and not one.follows_routing for one in expected)
+    return "; what is expected keeps the routing that was measured" if fitted else ""
 
 
 def _sources(speed: Speed) -> list[str]:

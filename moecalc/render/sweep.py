@@ -1,6 +1,7 @@
 """`moecalc speed` over batches, plans and devices: the limits' answer first, then the frontier."""
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from moecalc.calc.speed.communication import MACHINE
 from moecalc.calc.speed.expectation import Expected
@@ -8,6 +9,7 @@ from moecalc.calc.speed.sweep import Choice, Point, Sweep
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table
 from moecalc.render.rates import dollars, duration, rate
+from moecalc.units import format_percent
 
 SHOWN = 12
 """Points of the frontier that a kind of device gets in the table, evenly chosen."""
@@ -18,7 +20,7 @@ def sweep_text(sweep: Sweep, columns: int) -> str:
     lines = [bold(line) for line in paragraph(heading(sweep), columns, "  ")]
     for said in answers(sweep):
         lines += paragraph(said, columns, "  ")
-    said_of_expected = True
+    said_of_expected = is_whole = True
     if sweep.frontier:
         rows = frontier_rows(sweep)
         header = rows[0]
@@ -27,10 +29,11 @@ def sweep_text(sweep: Sweep, columns: int) -> str:
         while max(map(len, laid)) > columns and len(rows[0]) > 4:
             rows = [row[:-1] for row in rows]
             laid = table(rows, align[: len(rows[0])])
-        lines += ["", *paragraph(TITLE, columns), bold(laid[0]), *laid[1:]]
-        said_of_expected = rows[0] == header or sweep.as_expected is not None
+        lines += ["", *paragraph(title(sweep), columns), bold(laid[0]), *laid[1:]]
+        is_whole = rows[0] == header or sweep.as_expected is not None
+        said_of_expected = is_whole or sweep.busy is not None  # whose dollars stand in a column that stays
     lines.append("")
-    if not said_of_expected:
+    if not is_whole:
         lines += [dim(line) for line in paragraph(NARROW, columns, "  ")]
     for remark in _remarks(sweep):
         if remark.startswith(EXPECTED) and not said_of_expected:
@@ -45,13 +48,21 @@ def sweep_markdown(sweep: Sweep) -> str:
     """The same as Markdown."""
     parts = [f"**{heading(sweep)}**", *answers(sweep)]
     if sweep.frontier:
-        parts += [TITLE, markdown_table(frontier_rows(sweep))]
+        parts += [title(sweep), markdown_table(frontier_rows(sweep))]
     return "\n\n".join([*parts, *_remarks(sweep), *(f"warning: {warning}" for warning in sweep.warnings)])
 
 
 EXPECTED = "expected: "
 NARROW = "expected speeds: in a wider terminal, or with `--json`"
 TITLE = "the frontier at the ceiling: no other plan or batch on these devices is faster per user and per GPU"
+CHEAPEST = (
+    "the frontier at the ceiling: no other plan or batch on these devices is faster per user and cheaper"
+)
+
+
+def title(sweep: Sweep) -> str:
+    """What the frontier is of: speed per device, or dollars."""
+    return TITLE if sweep.busy is None else CHEAPEST
 
 
 def heading(sweep: Sweep) -> str:
@@ -85,7 +96,10 @@ def answers(sweep: Sweep) -> list[str]:
 def frontier_rows(sweep: Sweep) -> list[list[str]]:
     """A header, and the points of the frontier, the fastest user of each kind of device first."""
     priced = any(point.usd_per_million is not None for point in sweep.frontier)
+    by_cost = sweep.busy is not None
     head = ["tokens/s per user", "per GPU", "$ per M out" if priced else "TTFT", "batch"]
+    if by_cost:
+        head[1:3] = ["$ per M out", "expected $"]
     alike = _one_fleet(sweep) is not None  # then the heading names it
     rows = [[*head, *([] if alike else ["devices"]), "plan", "binds", "expected per user"]]
     for point in _thinned(sweep.frontier):
@@ -93,8 +107,7 @@ def frontier_rows(sweep: Sweep) -> list[list[str]]:
         rows.append(
             [
                 rate(point.per_user),
-                rate(point.per_device),
-                third,
+                *([third, _expected_usd(point)] if by_cost else [rate(point.per_device), third]),
                 f"{point.batch:,}",
                 *([] if alike else [point.on.fleet]),
                 point.on.plan.words,
@@ -139,15 +152,27 @@ def _answer(sweep: Sweep, choice: Choice) -> str:
         figures += f", ttft {duration(ttft)}{ttft_span} unloaded"
     cost = point.cost(tpot)
     if choice.misses:
-        over = " and ".join(f"{name} by {(times - 1):.0%}" for name, times in choice.misses.items())
+        over = " and ".join(f"{name} by {_over(times)}" for name, times in choice.misses.items())
         tail = "" if choice.expected else ": no engine can on these devices"
         return f"{basis} nothing keeps {_text(sweep)}{tail}; the nearest is {where} ({figures}), which misses {over}"
     said = f"{basis}, the cheapest that keeps {_text(sweep)}: {where} ({figures})"
     if cost is not None:
-        said += f", ${dollars(cost)} per M output tokens, ${point.on.usd_per_hour:,.2f} an hour"
+        said += (
+            f", ${dollars(cost)} per M output tokens, ${point.on.usd_per_hour:,.2f} an hour{_of_work(sweep)}"
+        )
     if not choice.expected:
         said += "; a bound: engines need more"
     return said
+
+
+def _of_work(sweep: Sweep) -> str:
+    """What an hour is where idle time is paid with it."""
+    return "" if sweep.busy in {None, Decimal(1)} else " of work"
+
+
+def _over(times: float) -> str:
+    """By how much a limit is missed: `12%`, and from ten times on `a factor of 580`."""
+    return f"{times - 1:.0%}" if times < 10 else f"a factor of {times:,.0f}"
 
 
 def _span(expected: Expected) -> str:
@@ -160,6 +185,11 @@ def _text(sweep: Sweep) -> str:
 
 def _usd(point: Point) -> str:
     return "no price" if point.usd_per_million is None else dollars(point.usd_per_million)
+
+
+def _expected_usd(point: Point) -> str:
+    usd = point.expected_usd_per_million
+    return "-" if usd is None else dollars(usd)
 
 
 def _ttft(point: Point) -> str:
@@ -181,8 +211,13 @@ def _remarks(sweep: Sweep) -> Iterable[str]:
         yield f"{EXPECTED}{words}"
     if any(point.on.devices > MACHINE for point in sweep.frontier):
         yield f"beyond {MACHINE} devices a network joins machines, which only adds to these times"
-    if sweep.prices:
+    if sweep.prices and sweep.busy is None:
         yield f"list prices: {'; '.join(sweep.prices)}; decoding alone, devices never idle"
+    elif sweep.prices:
+        yield (
+            f"price: {'; '.join(sweep.prices)}; decoding alone, devices busy {format_percent(sweep.busy or 1)} of the "
+            "time that is paid"
+        )
     said = ", ".join(
         f"{'KV' if name == 'kv_dtype' else name} {f'{value:,}' if isinstance(value, int) else value}"
         for name, value in sweep.defaults.items()

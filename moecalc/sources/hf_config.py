@@ -57,8 +57,9 @@ def read_config(config: Any) -> ConfigReading:
     Raises InputError where the config is no mapping, its `model_type` has no family, or a value is impossible.
     """
     if not isinstance(config, Mapping):
+        found = "null" if config is None else f"a {type(config).__name__}"
         raise InputError(
-            f"the config is a {type(config).__name__}, not a mapping of keys",
+            f"the config is {found}, not a mapping of keys",
             hint="give the config.json of one model",
         )
     for key in (*NESTED, "quantization_config"):
@@ -66,9 +67,12 @@ def read_config(config: Any) -> ConfigReading:
             raise InputError(f"`{key}` is {config[key]!r:.60}", hint="it must be a mapping")
     model_type = config.get("model_type")
     if not isinstance(model_type, str):
-        raise InputError(
-            f"`model_type` is {model_type!r}", hint="a Hugging Face config names its family in `model_type`"
+        said = (
+            f"`model_type` is {model_type!r:.60}"
+            if "model_type" in config
+            else "the config has no `model_type`"
         )
+        raise InputError(said, hint="a Hugging Face config names its family in `model_type`")
     if refusal(model_type) is not None:
         raise unknown_type(model_type)
     nested = next((key for key in NESTED if isinstance(config.get(key), Mapping)), None)

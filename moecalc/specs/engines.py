@@ -5,16 +5,18 @@ log that somebody published. Nothing here is code: rules are named, and `calc/re
 """
 
 import os
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from moecalc import strict_yaml
 from moecalc.errors import InputError, suggestion
-from moecalc.specs.hardware import Capacity
+from moecalc.specs.hardware import Accelerator, Capacity, Kind, Vendor
 
 _DATA = Path(__file__).parent / "data" / "engines"
 
@@ -79,6 +81,28 @@ class Reservation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Steps whose tokens keep blocks beside a window at once: two where the next is scheduled before one ends."""
 
 
+class Some(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Some devices: those of a kind, of a vendor, or whose names have one of the words; and what holds for them."""
+
+    kind: Kind | None = None
+    vendor: Vendor | None = None
+    names: tuple[str, ...] = ()
+    source: str
+    note: str | None = None
+
+    def covers(self, device: Accelerator) -> bool:
+        """Whether it is one of them."""
+        if any(word in device.name for word in self.names):
+            return True
+        return device.kind == self.kind or (self.vendor is not None and device.vendor == self.vendor)
+
+
+class Tiles(Some, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Multiples to which the kernels of those devices round up."""
+
+    multiples: dict[str, int]
+
+
 class Padding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Multiples to which kernels round up the sides of a rank's experts in one format, and where that was read."""
 
@@ -86,6 +110,15 @@ class Padding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Name of the dim -> multiple."""
     source: str
     note: str | None = None
+    elsewhere: tuple[Tiles, ...] = ()
+    """Devices on which other kernels run."""
+
+    def on(self, devices: Sequence[Accelerator]) -> "Padding":
+        """The rule of devices that all have another one; else this."""
+        for tiles in self.elsewhere:
+            if devices and all(map(tiles.covers, devices)):
+                return Padding(multiples=tiles.multiples, source=tiles.source, note=tiles.note)
+        return self
 
 
 class Overheads(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,6 +138,11 @@ class Overheads(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Copies of the float32 logits that sampling holds at its peak."""
     padded_experts: dict[str, Padding] = {}
     """Format of the experts -> how kernels pad them."""
+
+    @property
+    def tiles(self) -> tuple[tuple[str, tuple[tuple[str, int], ...]], ...]:
+        """The multiples of `padded_experts`, as a key."""
+        return tuple((name, tuple(rule.multiples.items())) for name, rule in self.padded_experts.items())
 
     def communication_on(self, devices: int) -> Capacity | None:
         """What collectives and kernels allocate on each of so many devices that talk to each other."""
@@ -157,6 +195,27 @@ class Engine(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log: dict[str, str] = {}
     """Lines of the engine's own log, as Python formats them, by what they report."""
     launch: Launch | None = None
+    refuses: tuple[Some, ...] = ()
+    """Devices that it does not run on as planned here."""
+
+    def on(self, devices: Sequence[Accelerator]) -> "Engine":
+        """Itself with the rules that hold on such devices.
+
+        Raises InputError for a device that it does not run on as planned here.
+        """
+        for device in devices:
+            refusal = self.refusal(device)
+            if refusal is not None:
+                raise InputError(
+                    f"{self.name} is not planned on `{device.name}`: {refusal.note}",
+                    hint="choose another engine: `--engine llama.cpp`, or `--engine generic`",
+                )
+        padded = {name: rule.on(devices) for name, rule in self.overheads.padded_experts.items()}
+        return replace(self, overheads=replace(self.overheads, padded_experts=padded))
+
+    def refusal(self, device: Accelerator) -> Some | None:
+        """Why it does not run on a device as planned here; None where it does."""
+        return next((some for some in self.refuses if some.covers(device)), None)
 
     def tier(self, memory_bytes: int, device: str) -> Tier:
         """The scheduler's defaults on such a device."""

@@ -71,6 +71,7 @@ Term = Literal[
     "streams",
     "compute",
     "prompts",
+    "passes",
     "sequences",
     "scheduling",
     "queue",
@@ -89,6 +90,7 @@ TERMS: dict[Term, str] = {
     "streams": "all FLOPs over bandwidth: a coefficient is bytes that each FLOP moves",
     "compute": "seconds of all FLOPs at the dense peaks of their formats",
     "prompts": "served: seconds at those peaks of the prompts that one decode step has to make room for",
+    "passes": "served: operations of the passes that read prompts in between, each a latency in seconds",
     "sequences": "served: sequences of one copy of attention, each a latency in seconds",
     "scheduling": "served: one per step, a latency in seconds",
     "queue": "loaded: seconds at those peaks until the prompts ahead are read",
@@ -154,6 +156,8 @@ class Spans(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Of decoding the keys that a token sees, of prefill the new tokens of a prompt."""
     devices: Range
     """How many worked together."""
+    past: dict[Hardware, int] = {}
+    """The most cached tokens that a prompt stood behind, where any did."""
     judged: Judged
     hardware: dict[Hardware, Judged]
 

@@ -65,6 +65,11 @@ class Fleet(Struct, frozen=True):
         """Whether all devices are equal."""
         return len(self.groups) == 1
 
+    @property
+    def noun(self) -> str:
+        """What one of them is called: a GPU where all are, else a device."""
+        return "GPU" if all(group.device.kind == "gpu" for group in self.groups) else "device"
+
     def describe(self) -> str:
         """`8x h100-sxm`, `2x rtx-4090 + rtx-3090`: what `parse` reads back."""
         return " + ".join(map(str, self.groups))

@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 from msgspec import Struct
 
@@ -141,6 +141,17 @@ class Power(Quantity, frozen=True):
         return int(self._exact(self.value))
 
 
+class System(Power, frozen=True):
+    """The most that a machine of so many of these devices draws, as its vendor states it: devices, host and fans."""
+
+    name: str
+    devices: int
+
+    def host_watts(self, tdp: Power) -> Decimal:
+        """The share of one device in what is not the devices' own power limit."""
+        return Decimal(self.watts) / self.devices - tdp.watts
+
+
 class Link(Rate, frozen=True):
     """A connection: what one device can send through it in one direction, over all its lanes.
 
@@ -227,6 +238,8 @@ class Accelerator(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     interconnect: Link | None = None
     host_link: Link | None = None
     tdp: Power | None = None
+    system: System | None = None
+    """A machine that holds several of them."""
     refuses: dict[str, str] = {}
     """Formats of weights, by how their names start, that no engine's code runs here -> the source that says so."""
     prices: tuple[Price, ...] = ()
@@ -278,13 +291,15 @@ class Accelerator(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 # ---------------------------------------------------------------------------------------------------- look-up
 
 
-def accelerator(name: str) -> Accelerator:
+def accelerator(name: Any) -> Accelerator:
     """Return the accelerator called `name`, by its name or an alias; case, spaces and `.-_` are forgiven.
 
     A vendor or brand is forgiven too, so the name that a driver prints (`NVIDIA A100-SXM4-80GB`) will do.
 
     Raises InputError with the nearest names where there is no such device.
     """
+    if not isinstance(name, str):
+        raise InputError(f"{name!r} is no name of an accelerator", hint="`h100`, `rtx-4090`, `mi300x`")
     path = _files().get(_key(name)) or _by_alias(_key(name))
     if path is None:
         raise InputError(f"unknown accelerator `{name}`", hint=_nearest(name))

@@ -27,9 +27,14 @@ def number(option: str, value: Amount, example: str, *, free: bool = False) -> D
     return _least(option, value, _read(option, str(value), {"": Decimal(1)}, example, ""), free)
 
 
-def watts(option: str, value: Amount) -> Decimal:
+def watts(option: str, value: Amount, *, free: bool = False) -> Decimal:
     """Watts: `700W`, `0.7kW`, `700`. Raises InputError."""
-    return _least(option, value, _read(option, str(value), _POWERS, f"{option} 700W", ""), free=False)
+    return _least(option, value, _read(option, str(value), _POWERS, f"{option} 700W", ""), free=free)
+
+
+def plain(value: Decimal) -> str:
+    """A number in full without zeros that say nothing: `575`, `412.5`."""
+    return f"{value.normalize():f}"
 
 
 def hours(option: str, value: Amount) -> Decimal:
@@ -42,7 +47,9 @@ def share(option: str, value: Amount) -> Decimal:
     units = {"": Decimal(1), "%": Decimal("0.01")}
     found = _read(option, str(value), units, f"{option} 0.6", "")
     if not 0 < found <= 1:
-        raise InputError(f"`{option}` is {value}", hint=f"a share above 0 and at most 1: `{option} 0.6`")
+        raise InputError(
+            f"`{option}` is {value}", hint=f"a share above 0 and at most 1: `{option} 0.6` or `60%`"
+        )
     return found
 
 

@@ -158,6 +158,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         named += [option for name, option in SWITCHES.items() if getattr(self, name)]
         return " ".join(named) or "1 device"
 
+    @property
+    def with_stages(self) -> str:
+        """The same with the layers of uneven stages: `--pp 3 --stages 11,11,10`."""
+        return f"{self.words} --stages {','.join(map(str, self.stages))}" if self.stages else self.words
+
 
 def divisors(number: int) -> list[int]:
     """All whole divisors of a number, ascending."""

@@ -15,6 +15,9 @@ INSTALL = "pip install 'moecalc[arrays]'"
 MAX_EXPERTS = 65_536
 """Of one layer: an index beyond it is read as something else than an expert's."""
 
+MAX_CELLS = 2**22
+"""Layers times experts: a hundred times what models have. A small file can say more than memory holds."""
+
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """Router choices or their counts, from a file or from a model that was watched.

@@ -184,6 +184,8 @@ class Run(_Stored, frozen=True, kw_only=True):
     runner: str
     """Whose modules ran: `moecalc`, `transformers 5.23.0`."""
     dtype: str
+    quant: str | None = None
+    """The recipe that stored the matrices in 8 bits, to be multiplied in `dtype`; None: they were in it."""
     layers: Literal["whole", "composed"]
     prompt: int
     context: int

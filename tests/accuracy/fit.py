@@ -102,6 +102,7 @@ def fitted(data: Table, predictions: list[LeftOut]) -> Fit:
                 batch=span(r.batch for r in data.rows if r.regime == regime),
                 tokens=span(r.tokens for r in data.rows if r.regime == regime),
                 devices=span(r.devices for r in data.rows if r.regime == regime),
+                past=longest_past([r for r in data.rows if r.regime == regime]),
                 judged=judged([p for p in predictions if p.regime == regime], GROUPS),
                 hardware=by_hardware([p for p in predictions if p.regime == regime]),
             )
@@ -110,6 +111,12 @@ def fitted(data: Table, predictions: list[LeftOut]) -> Fit:
         hardware=by_hardware(predictions),
         sources=tuple(sorted({found.source for found in data.rows})),
     )
+
+
+def longest_past(rows) -> dict[str, int]:
+    """The most cached tokens that a prompt stood behind on each class of hardware, where any did."""
+    longest = {name: max(r.past for r in rows if r.hardware == name) for name in {r.hardware for r in rows}}
+    return {name: past for name, past in sorted(longest.items()) if past}
 
 
 def by_hardware(predictions: list[LeftOut]):

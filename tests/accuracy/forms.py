@@ -76,6 +76,7 @@ CELLS = (
                 "exchanges",
                 "dispatches",
                 "prompts",
+                "passes",
                 "sequences",
                 "scheduling",
             ),

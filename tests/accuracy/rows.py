@@ -9,7 +9,7 @@ from moecalc.calc import memory
 from moecalc.calc.deploy.ranks import Sharded
 from moecalc.calc.speed.expectation import LOADED, decode_terms, loaded_terms, prefill_terms
 from moecalc.calc.speed.machine import machine
-from moecalc.calc.speed.roofline import Roofline
+from moecalc.calc.speed.roofline import Roofline, operand_formats
 from moecalc.calc.speed.traffic import Routing
 from moecalc.specs.expectations import EXPECTED_AS, EngineClass, Hardware, Term, class_of, hardware_of
 from moecalc.specs.formats import Precision
@@ -43,6 +43,7 @@ class Row:
     model: str
     device: str
     devices: int
+    past: int
     hardware: Hardware
     engine_class: EngineClass
     seconds: float
@@ -60,7 +61,7 @@ def roofline(measured: Measurement) -> Roofline:
     plan = Plan(
         tensor=measured.tp, pipeline=measured.pp * measured.split, data=measured.dp, expert=measured.ep
     )
-    formats = tuple(dict.fromkeys((*precision.formats, "bf16", "fp16", kv)))
+    formats = tuple(dict.fromkeys((*operand_formats(model.ledger, precision, kv), "fp16")))
     return Roofline(
         sharded=Sharded(ledger=model.ledger, plan=plan),
         precision=precision,
@@ -122,6 +123,7 @@ def row(measured: Measurement) -> Row:
         model=MODEL_GROUP[measured.model],
         device=DEVICE_GROUP[measured.device],
         devices=measured.devices,
+        past=0 if is_decode(measured) or is_loaded(measured) else measured.past,
         hardware=hardware_of(accelerator(measured.device)),
         engine_class=class_of(measured.engine),
         seconds=seconds,

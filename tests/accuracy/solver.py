@@ -22,6 +22,7 @@ STARTS = {
     "streams": 3e-3,
     "compute": 1.6,
     "prompts": 1.5,
+    "passes": 3e-6,
     "sequences": 2e-5,
     "scheduling": 1e-3,
     "queue": 1.6,

@@ -15,7 +15,8 @@ from moecalc.api.offering import offers
 from moecalc.api.precision import precision_for
 from moecalc.calc.deploy.fit_lines import fit_report, offers_report
 from moecalc.calc.deploy.fitted import Fit
-from moecalc.calc.deploy.fitting import Search, Shards
+from moecalc.calc.deploy.search import Search
+from moecalc.calc.deploy.shards import Shards
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.render.json import report_json
 from moecalc.specs.fleet import Fleet
@@ -220,6 +221,19 @@ def test_offers_hold_what_they_say() -> None:
     assert machine is not None
     assert machine.kind == "unified"
     assert offers_report(found).models[0]["fit.gpus"].value == 1
+
+
+def test_offers_name_the_stages_that_their_pipelines_need() -> None:
+    uneven = [offer for offer in offers("deepseek-v3", quant="q4_k_m").offers if "--stages" in offer.plan]
+    assert uneven
+    for offer in uneven:
+        layers = tuple(map(int, offer.plan.partition("--stages ")[2].split(",")))
+        assert sum(layers) == 61
+        assert f"--pp {len(layers)}" in offer.plan
+        devices = fleet(f"{offer.count}x{offer.device}")
+        for stages, fits in (((), False), (layers, True)):
+            plan = Plan(pipeline=len(layers), stages=stages)
+            assert fit("deepseek-v3", devices, plan=plan, quant="q4_k_m").fits == fits
 
 
 def test_offers_name_no_device_without_code_for_the_quantization() -> None:

@@ -128,7 +128,8 @@ def test_the_package_offers_the_same():
         ("./nothing-here", "no such file"),
         ("12B-A70B", "exceeds total"),
         ({"model_type": "no_such_family"}, "no family reads `model_type: no_such_family`"),
-        ({}, "`model_type` is None"),
+        ({}, "the config has no `model_type`"),
+        ({"model_type": 7}, "`model_type` is 7"),
     ],
 )
 def test_what_is_none_of_them_is_refused(argument, said):

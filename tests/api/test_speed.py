@@ -9,6 +9,7 @@ from moecalc.api.loading import load
 from moecalc.api.speed import speed
 from moecalc.api.sweep import batches_of, fleets_of, sweep
 from moecalc.calc.speed.expectation import Expected, NoExpectation
+from moecalc.calc.speed.speed_lines import speed_report
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.specs.measurements import measurements
 from moecalc.specs.plan import Plan
@@ -19,6 +20,13 @@ def on(gpu=None, **more):
 
 
 # --------------------------------------------------------------------------------------------- one batch
+
+
+@pytest.mark.parametrize(("devices", "said"), [(8, True), (1, False)])
+def test_weights_that_a_cache_may_hold_are_said(devices, said):
+    # 0.6B in FP8 on eight devices: 94 MB each, where a B200 has 126 MB of L2.
+    found = speed("qwen3-0.6b", on(f"{devices}xb200"), plan=Plan(tensor=devices), quant="fp8")
+    assert any("its cache may hold them" in words for words in speed_report(found).warnings) is said
 
 
 def test_the_plan_is_the_one_that_fit_chooses():

@@ -13,7 +13,8 @@ from moecalc.api.loading import load
 from moecalc.api.model import Model
 from moecalc.api.precision import RELEASED, quant_names
 from moecalc.calc.deploy.budget import fullest, usable
-from moecalc.calc.deploy.fitting import COUNTS, Room
+from moecalc.calc.deploy.case import Room
+from moecalc.calc.deploy.search import COUNTS
 from moecalc.errors import InputError
 from moecalc.specs.hardware import accelerators
 

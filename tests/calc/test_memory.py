@@ -9,6 +9,7 @@ from moecalc.calc import memory
 from moecalc.errors import InputError
 from moecalc.ir.architecture import Architecture
 from moecalc.ir.blocks.attention import GQA
+from moecalc.ir.blocks.block_indexer import BlockIndexer
 from moecalc.ir.blocks.compressed import CompressedAttention
 from moecalc.ir.blocks.embedding import Embedding
 from moecalc.ir.blocks.mamba2 import Mamba2
@@ -165,6 +166,16 @@ def test_sparse_attention_stores_all_and_reads_its_top_k_and_every_indexer_key()
     assert memory.state_bytes(ledger, 1000, "bf16") == 2 * (32 + 8 + 4) * 1000
     assert memory.state_bytes_read(ledger, 1000, "bf16") == 2 * ((32 + 8) * 64 + 4 * 1000)
     assert memory.state_bytes_read(ledger, 10, "bf16") == memory.state_bytes(ledger, 10, "bf16")
+
+
+@pytest.mark.parametrize(("pooled", "keys"), [(True, 1000 // 64), (False, 1000)])
+def test_index_keys_are_read_once_for_a_pooled_block_and_each_for_one_judged_by_its_best(pooled, keys):
+    # The mean key of a closed block never changes, so that an engine can keep it.
+    blocks = BlockIndexer(heads=2, head_dim=8, block_size=64, top_k=4, pooled=pooled)
+    ledger = of(GQA(heads=4, kv_heads=2, head_dim=16, indexer=blocks))
+    attended = 4 * 64 + (63 if pooled else 0)
+    assert memory.state_bytes(ledger, 1000, "bf16") == 2 * (KV + 8) * 1000
+    assert memory.state_bytes_read(ledger, 1000, "bf16") == 2 * (KV * attended + 8 * keys)
 
 
 def test_the_cache_format_changes_the_cache_alone():

@@ -63,7 +63,47 @@ GOLDEN = {
     "speed-slo-missed": ("moecalc speed llama-3.1-8b --gpu h100 --slo 'tpot<0.1ms'", 80),
     "speed-bad-slo": ("moecalc speed llama-3.1-8b --gpu h100 --slo 'ttft<1'", 100),
     "speed-accept-missing": ("moecalc speed deepseek-v3 --gpu 8xh200 --speculate 3", 100),
+    "cost-request": (
+        (
+            'moecalc cost deepseek-v3 --gpu 8xh200 --request "in=8k,out=1k,cached=70%,turns=5" --pools 2 '
+            "--kv-link 50GB/s --host-power 575W --pue 1.2"
+        ),
+        80,
+    ),
+    "cost-speculate": (
+        "moecalc cost deepseek-v3 --gpu 8xh200 --speculate 1 --accept 0.85 --utilization 60% --carbon 400",
+        120,
+    ),
+    "cost-ram": (
+        (
+            "moecalc cost qwen3-30b-a3b --quant q4_k_m --context 32k --gpu rtx-4080 --price 0.4 --ram 64GiB "
+            "--ram-bandwidth 80GB/s"
+        ),
+        100,
+    ),
+    "cost-slo": (
+        "moecalc cost llama-3.1-70b --quant fp8 --gpu h100,h200,mi300x --slo 'ttft<1s,tpot<30ms'",
+        120,
+    ),
+    "cost-sweep-80": ("moecalc cost deepseek-v3 --gpu 8xh200 --batch 1..4096 --utilization 0.5", 80),
+    "cost-own-json": (
+        (
+            "moecalc cost llama-3.3-70b --gpu 4xh100 --hardware-price 30000 --lifetime 4y --electricity 0.12 "
+            "--batch 16 --json"
+        ),
+        100,
+    ),
+    "cost-bad-utilization": ("moecalc cost llama-3.3-70b --gpu 4xh100 --utilization 150%", 80),
+    "compare-fleet": (
+        "moecalc compare deepseek-v3 llama-3.1-405b --quant fp8 --gpu 8xh200 --price 2.50 --utilization 60%",
+        100,
+    ),
+    "fit-old-utilization": ("moecalc fit mixtral-8x7b --gpu 4xh100 --utilization 0.9", 80),
     "help-speed": ("moecalc speed --help", 80),
+    "profile-dtype": ("moecalc profile gpt2 --cpu --dtype int4", 80),
+    "profile-packed": ("moecalc profile mixtral-8x7b --cpu --quant w8a16", 80),
+    "profile-nameless": ("moecalc profile --endpoint http://127.0.0.1:1", 80),
+    "profile-refused": ("moecalc profile --endpoint http://127.0.0.1:1 --model m", 80),
     "routing-80": ("moecalc routing mixtral-8x7b", 80),
     "routing-ranks": (
         "moecalc routing deepseek-v3 --ep 32 --gpu h200 --capacity-factor 1.25 --batch 16..4096",

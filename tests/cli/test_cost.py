@@ -105,7 +105,35 @@ def test_markdown_has_the_same_figures():
         ("mixtral-8x7b --gpu 2xh100 --batch 100000", 2, "`--batch 100000` does not fit", "--batch "),
         ("mixtral-8x7b --gpu 2xh100 --price 0", 2, "`--price` is 0", "above 0"),
         ("mixtral-8x7b --gpu 2xh100 --price=-1", 2, "`--price` is -1", "above 0"),
-        ("mixtral-8x7b --gpu 2xh100 --busy 60", 2, "`--busy` is 60", "--busy 0.6"),
+        ("mixtral-8x7b --gpu 2xh100 --busy 60", 2, "`--utilization` is 60", "--utilization 0.6"),
+        (
+            "mixtral-8x7b --gpu 2xh100 --utilization 150%",
+            2,
+            "`--utilization` is 150%",
+            "--utilization 0.6` or `60%",
+        ),
+        ("mixtral-8x7b --gpu 2xh100 --pue 0.9", 2, "`--pue` is 0.9", "at least 1"),
+        ("mixtral-8x7b --gpu 2xh100 --host-power=-5W", 2, "`--host-power` is -5W", "not below 0"),
+        ("mixtral-8x7b --gpu 2xh100 --hardware-price 3e4 --lifetime 0y", 2, "`--lifetime` is 0y", "above 0"),
+        (
+            "mixtral-8x7b --gpu 2xh100 --hardware-price 3e4 --lifetime -3",
+            2,
+            "`--lifetime -3` is not",
+            "--lifetime 4y",
+        ),
+        (
+            "mixtral-8x7b --gpu 2xh100 --hardware-price 3e4",
+            2,
+            "own hardware is",
+            "--lifetime 4y` and `--electricity",
+        ),
+        ("mixtral-8x7b --gpu 2xh100 --kv-link 50GB/s", 2, "there is one", "--pools 2"),
+        (f"{GPT_OSS} --pools 2 --kv-link 50Gb", 2, "50Gb", "bytes per second"),
+        ("mixtral-8x7b --gpu 2xh100 --speculate 3", 2, "without an acceptance rate", "--accept 0.7"),
+        ("mixtral-8x7b --gpu 2xh100 --overlap 2", 2, "overlap", "0"),
+        ("mixtral-8x7b --gpu 2xh100 --slo ttft", 2, "is no limit", "ttft<1s"),
+        ("mixtral-8x7b --gpu 2xh100 --batch 8..1", 2, "ends before it begins", "1..8"),
+        ("mixtral-8x7b --gpu h100,h200 --request in=8k,out=1k", 2, "one batch on one fleet", "one fleet"),
         ("mixtral-8x7b --gpu 2xh100 --power 700V", 2, "`--power 700V` is not an amount", "--power 700W"),
         ("mixtral-8x7b --gpu 2xh100 --electricity 0.1", 2, "a rent includes it", "--hardware-price"),
         ("mixtral-8x7b --gpu 2xh100 --request in=8k", 2, "does not say `out`", "in=8k,out=1k"),
@@ -147,3 +175,83 @@ def test_without_the_package_one_line_says_how_to_get_it(tmp_path):
     assert done.returncode == 2
     assert done.stderr.endswith("hint: `pip install 'moecalc[prices]'`\n")
     assert run("moecalc cost llama-3.1-8b --gpu h100").returncode == 0
+
+
+def test_at_80_columns_offers_are_judged_at_the_ceiling_and_as_expected():
+    done = run(f"moecalc cost {GPT_OSS} --api", 80)
+    table = done.stdout.split("API prices")[1].splitlines()
+    head = next(line for line in table if line.startswith("provider"))
+    assert re.search(r"even, M/day +load +expected$", head)
+    rows = table[
+        table.index(head) + 1 : next(i for i, line in enumerate(table) if line.startswith("1,000 req."))
+    ]
+    assert all(re.search(r"\d%? +[\d.]+% +[\d.]+%$", row) for row in rows)
+    said = " ".join(done.stdout.split())
+    assert re.search(r"against the cheapest, \S+ \S+: at the ceiling .* load\); as expected .* load\)", said)
+
+
+def test_offers_stand_cheapest_request_first():
+    offers = answer(f"{GPT_OSS} --api")["cost"]["api"]["offers"]
+    prices = [offer["request_usd"] for offer in offers]
+    assert prices == sorted(prices)
+    assert len(prices) > 10
+    # the price of output alone would sort them otherwise
+    outputs = [float(offer["output_usd"]) for offer in offers]
+    assert outputs != sorted(outputs)
+
+
+def test_a_sweep_holds_to_the_schema_and_prices_as_one_point_does():
+    schema = json.loads((ROOT / "moecalc" / "render" / "report.schema.json").read_text(encoding="utf-8"))
+    found = answer("llama-3.3-70b --gpu 4xh100 --batch 1,16 --utilization 50% --slo tpot<30ms --tp 4")
+    jsonschema.validate(found, schema)
+    assert found["command"] == "cost"
+    assert float(found["sweep"]["busy"]) == 0.5
+    one = answer("llama-3.3-70b --gpu 4xh100 --batch 16 --utilization 50% --tp 4")
+    output = {line["id"]: line["value"] for line in one["models"][0]["lines"]}
+    point = next(point for point in found["sweep"]["points"] if point["batch"] == 16)
+    assert point["decode_usd_per_million_tokens"] == pytest.approx(
+        output["cost.output_usd_per_million_tokens"], rel=1e-9
+    )
+    assert point["usd_per_hour"] == pytest.approx(4 * 2.95 / 0.5)
+    ids = [line["id"] for line in found["models"][0]["lines"]]
+    assert "cost.slo.expected_decode_usd_per_million_tokens" in ids
+
+
+def test_require_fails_where_nothing_meets_the_limits():
+    command = "moecalc cost llama-3.1-8b --gpu 1xh100 --slo tpot<1us"
+    assert run(f"{command} --require").returncode == 1
+    done = run(command)
+    assert done.returncode == 0
+    assert re.search(r"misses tpot by a factor of [\d,]+", " ".join(done.stdout.split()))
+
+
+def test_a_device_without_a_number_says_which_numbers_were_tried():
+    said = " ".join(run("moecalc cost llama-3.1-8b --gpu h100 --slo tpot<30ms").stdout.split())
+    assert "h100-sxm without a number: 1, 2, 4 and 8 tried; `--gpu 1xh100-sxm` names one" in said
+    assert "without a number" not in run("moecalc cost llama-3.1-8b --gpu 1xh100 --slo tpot<30ms").stdout
+
+
+def test_the_power_of_hosts_is_printed_with_its_source_and_counted_where_it_is_given():
+    alone = run("moecalc cost llama-3.3-70b --gpu 4xh100 --batch 16").stdout
+    # 10,200 W for 8, less 700 W each
+    assert "DGX H100 (10,200 W for 8, at most; dgx-h100) up to 575 W" in " ".join(alone.split())
+    bare = answer("llama-3.3-70b --gpu 4xh100 --batch 16")
+    whole = answer("llama-3.3-70b --gpu 4xh100 --batch 16 --host-power 575W --pue 1.2")
+    watts = whole["cost"]["power"]
+    assert watts == {"device_watts": "2800", "host_watts": "2300", "pue": "1.2", "site_watts": "6120.0"}
+    of = [
+        {line["id"]: line["value"] for line in found["models"][0]["lines"]}[
+            "energy.output_watt_hours_per_million_tokens"
+        ]
+        for found in (bare, whole)
+    ]
+    assert of[1] == pytest.approx(of[0] * 6120 / 2800, rel=1e-12)
+    assert bare["cost"]["power"]["host_watts"] is None  # not counted is not 0
+
+
+def test_state_handed_over_takes_bytes_over_the_link():
+    request = answer(f"{GPT_OSS} --pools 2 --kv-link 50GB/s")["cost"]["request"]
+    assert request["moved_bytes"] > 0
+    assert request["moved_seconds"] == pytest.approx(request["moved_bytes"] / 50e9, rel=1e-12)
+    text = " ".join(run(f"moecalc cost {GPT_OSS} --pools 2").stdout.split())
+    assert "`--kv-link 50GB/s` says it" in text

@@ -33,9 +33,9 @@ def test_not_fitting_is_an_answer_unless_it_is_required(command: str, code: int)
         ("--gpu local+h100", "joins `local`, which is all of this machine", "name every device"),
         ("--gpu 8xh100 --tp 1", "the plan is of 1 device, and `--gpu` names 8", "`--pp 8` or `--dp 8`"),
         (
-            "--gpu h100 --quant q4_k_m --utilization 0.5",
+            "--gpu h100 --quant q4_k_m --gpu-memory-utilization 0.5",
             "has no share of memory",
-            "leave `--utilization` out",
+            "leave `--gpu-memory-utilization` out",
         ),
         ("--vram -3GiB", "`--vram -3GiB` is negative", "above 0"),
         ("--vram 12", "size `12` has no unit", "type `12GiB`"),
@@ -49,7 +49,8 @@ def test_not_fitting_is_an_answer_unless_it_is_required(command: str, code: int)
         ("--gpu h100 --quant awq,", "misses a name", "`--quant awq,q4_k_m`"),
         ("--gpu h100 --quant awq", "takes whole groups of 128", "`awq-g64`"),
         ("--gpu h100 --sequences -3", "`sequences` is -3", "from 1"),
-        ("--gpu h100 --utilization 1.5", "`utilization` is 1.5", "at most 1"),
+        ("--gpu h100 --gpu-memory-utilization 1.5", "`--gpu-memory-utilization` is 1.5", "at most 1"),
+        ("--gpu h100 --utilization 0.9", "no such option: --utilization", "is `--gpu-memory-utilization`"),
         ("--ram 64GiB", "`--ram` needs devices", "`--gpu 8xh100`"),
         ("--require", "`--require` needs devices", "`--gpu 8xh100`"),
         ("--tp 8", "a plan needs devices", "`--gpu 8xh100`"),
@@ -137,13 +138,16 @@ def test_an_unlisted_device_is_called_by_its_size() -> None:
 
 
 def test_rows_that_a_share_of_memory_leaves_out_are_said() -> None:
-    done = run("moecalc fit gpt-oss-20b --gpu h100 --utilization 0.5")
+    done = run("moecalc fit gpt-oss-20b --gpu h100 --gpu-memory-utilization 0.5")
     assert done.returncode == 0
     assert "q4_k_m" not in done.stdout
     assert "GGUF mixtures are left out: llama.cpp has no share of memory to be told" in " ".join(
         done.stdout.split()
     )
-    assert "left out" not in run("moecalc fit gpt-oss-20b --gpu h100 --utilization 0.5 --engine vllm").stdout
+    assert (
+        "left out"
+        not in run("moecalc fit gpt-oss-20b --gpu h100 --gpu-memory-utilization 0.5 --engine vllm").stdout
+    )
 
 
 @pytest.mark.parametrize("columns", [80, 100, 160])

@@ -102,7 +102,7 @@ def test_accuracy_folds_stored_runs_in(folder, stored, tmp_path):
     [
         ("--cpu --gpu 0", "exclude"),
         ("--cpu --dtype int4", "cannot be run"),
-        ("--cpu --batch x", "not a list of batches"),
+        ("--cpu --batch x", "is not a number of sequences"),
         ("--cpu --routing zipf", "exponent"),
         ("--cpu --context 0", "0"),
         ("--cpu --save /no/such/folder/run.json", "cannot write run file"),

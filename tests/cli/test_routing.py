@@ -36,6 +36,39 @@ def test_json_has_every_batch(capsys):
     assert last["dropped_share"] is None
 
 
+def test_what_a_law_and_a_group_limit_assume_is_said(capsys):
+    for arguments in ((), ("--json",)):
+        _, out, _ = stdout_of(
+            capsys, "routing", "deepseek-v3", "--skew", "zipf:1", "--batch", "4", *arguments
+        )
+        said = " ".join(out.split())
+        assert "a token picks an expert with probability top-k x its share of the load, at most 1" in said
+        assert "uniform choice of both; a router that ranks groups by their best experts" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("serve", "mixtral-8x7b", "--gpu", "2xh100"), "routing, assumed: uniform"),
+        (("fit", "mixtral-8x7b", "--gpu", "2xh100"), "routing uniform"),
+        (("fit", "mixtral-8x7b", "--gpu", "2xh100", "--markdown"), "routing uniform"),
+        (("speed", "mixtral-8x7b", "--gpu", "2xh100"), "routing uniform"),
+        (("compare", "mixtral-8x7b", "qwen3-30b-a3b"), "uniform routing"),
+    ],
+)
+def test_the_default_is_printed(capsys, arguments, said):
+    assert said in " ".join(stdout_of(capsys, *arguments)[1].split())
+
+
+def test_a_dense_model_has_no_routing_to_assume(capsys):
+    for arguments in (("serve", "llama-13b", "--gpu", "h100"), ("fit", "llama-13b", "--gpu", "h100")):
+        assert "routing" not in stdout_of(capsys, *arguments)[1]
+        code, out, _ = stdout_of(capsys, *arguments, "--json")
+        assert (code, "routing" in json.loads(out)["defaults"]) == (0, False)
+        code, out, _ = stdout_of(capsys, arguments[0], "mixtral-8x7b", "--gpu", "2xh100", "--json")
+        assert (code, json.loads(out)["defaults"]["routing"]) == (0, "uniform")
+
+
 def test_a_recording_is_a_skew(capsys, tmp_path):
     path = counts_file(tmp_path, 32, 8, hot=2)
     code, out, _ = stdout_of(capsys, "routing", "mixtral-8x7b", "--skew", path, "--batch", "4", "--json")
@@ -78,6 +111,22 @@ def test_rows_of_zeros_are_dense_layers(capsys, tmp_path):
             "experts in RAM, and here none",
         ),
         (("fit", "mixtral-8x7b", "--cache-hit", "zipf:1"), 2, "`--cache-hit` needs devices"),
+        (
+            (
+                "fit",
+                "llama-13b",
+                "--vram",
+                "8GiB",
+                "--ram",
+                "64GiB",
+                "--quant",
+                "q4_k_m",
+                "--cache-hit",
+                "zipf:1",
+            ),
+            2,
+            "no router that `--cache-hit zipf:1` could be of",
+        ),
     ],
 )
 def test_bad_input(capsys, arguments, code, said):
@@ -143,6 +192,13 @@ def test_what_is_expected_does_not_follow_a_skew_and_says_so(capsys):
     assert "keeps the routing that was measured" not in stdout_of(capsys, *arguments)[1]
     _, out, _ = stdout_of(capsys, *arguments, "--skew", "zipf:1")
     assert "what is expected keeps the routing that was measured" in " ".join(out.split())
+    found = {}
+    for skew in ("uniform", "zipf:1"):
+        found[skew] = json.loads(stdout_of(capsys, *arguments, "--skew", skew, "--json")[1])["speed"][
+            "expectations"
+        ]
+    assert found["zipf:1"]["served"]["follows_routing"] is False
+    assert found["zipf:1"] == found["uniform"]
 
 
 def test_a_cache_of_experts_moves_the_decode_ceiling(capsys):
@@ -191,6 +247,20 @@ def test_one_batch_as_a_number():
     assert len(moecalc.routing("mixtral-8x7b", batch=32).pools[0].batches) == 1
 
 
+@pytest.mark.parametrize("batch", [np.array([1, 32]), np.array([1, 32], dtype=np.uint8), [np.int64(1), 32]])
+def test_batches_as_a_notebook_has_them(batch):
+    assert moecalc.routing("mixtral-8x7b", batch=batch).columns()["batch"] == [1, 32]
+
+
+def test_values_that_are_no_numbers():
+    with pytest.raises(InputError, match="capacity factor is '1'"):
+        moecalc.routing("mixtral-8x7b", batch=4, capacity_factor="1")
+    with pytest.raises(InputError, match="no routing law ``"):
+        moecalc.routing("mixtral-8x7b", batch=4, skew="")
+    with pytest.raises(InputError, match=r"`batch` is 1\.5"):
+        moecalc.routing("mixtral-8x7b", batch=np.float64(1.5))
+
+
 def test_batches_that_are_none():
     with pytest.raises(InputError, match="no batch"):
         moecalc.routing("mixtral-8x7b", batch=[])
@@ -216,3 +286,4 @@ def test_it_keeps_to_the_terminal(capsys, monkeypatch, columns):
     for more in ((), ("--ep", "8", "--gpu", "h100")):
         _, out, _ = stdout_of(capsys, "routing", "mixtral-8x7b", "--batch", "1..64", *more)
         assert max(map(len, out.splitlines())) <= columns, more
+        assert ("█" in out) is (columns >= 80), more

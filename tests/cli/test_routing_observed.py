@@ -52,6 +52,23 @@ def test_choices_fit_the_columns(tmp_path, columns):
     assert "made from the first half" in done.stdout.replace("\n  ", " ")
 
 
+def test_what_is_not_of_the_whole_model_is_noted(tmp_path):
+    choices = np.argsort(np.random.default_rng(0).random((9, 31, 8)), axis=-1)
+    np.savez(tmp_path / "c.npz", choices=choices[:, :, :3])
+    done = run(f"moecalc routing mixtral-8x7b --observed {tmp_path}/c.npz")
+    assert "note: 31 layers recorded, 32 of `mixtral-8x7b` choose experts" in done.stdout
+    assert "note: 3 choices per token recorded, `mixtral-8x7b` makes 2" in done.stdout
+    np.savez(tmp_path / "whole.npz", choices=choices[:, [*range(31), 0], :2])
+    assert "recorded" not in run(f"moecalc routing mixtral-8x7b --observed {tmp_path}/whole.npz").stdout
+
+
+def test_a_recording_that_cannot_be_written_is_refused_before_the_model_runs(tmp_path):
+    for target, said in (("x.csv", "no npz file"), ("missing/x.npz", "no such directory")):
+        done = run(f"moecalc routing {tmp_path} --record prompts.txt --record-to {tmp_path}/{target}")
+        assert done.returncode == 2
+        assert said in done.stderr
+
+
 def test_json_is_as_the_schema_says():
     done = run(f"moecalc routing --observed {LOADS} --placement 8 --redundant 4 --json")
     report = json.loads(done.stdout)
@@ -79,6 +96,9 @@ def test_json_is_as_the_schema_says():
         (f"llama-3.1-8b --observed {LOADS}", "is dense"),
         (f"mixtral-8x7b --observed {LOADS}", "the counts are of 12 experts, the model has 8"),
         (f"mixtral-8x7b --observed {LOADS} --ep 8", "`--ep` says nothing about a recording"),
+        ("--train-demo --batch 4", "`--batch` says nothing about the demonstration"),
+        ("--train-demo --heatmap x.svg", "`--heatmap` says nothing about the demonstration"),
+        ("mixtral-8x7b --train-demo", "`mixtral-8x7b` says nothing about the demonstration"),
         ("--record prompts.txt", "no model to record"),
         ("--ep 8", "no model"),
     ],

@@ -62,7 +62,7 @@ def test_json_satisfies_the_report_schema(command):
 def test_the_command_says_what_was_computed():
     told = (
         "deepseek-v3 --gpu 16xh200 --tp 8 --dp 2 --ep 16 --redundant-experts 32 --context 16k --max-num-seqs 64 "
-        "--max-num-batched-tokens 4k --utilization 0.9 --kv-dtype fp8 --speculate"
+        "--max-num-batched-tokens 4k --gpu-memory-utilization 0.9 --kv-dtype fp8 --speculate"
     )
     words = shlex.split(answer(told)["launch"])
     assert words[:3] == ["vllm", "serve", "deepseek-ai/DeepSeek-V3"]
@@ -197,10 +197,25 @@ def test_a_context_beyond_the_trained_one_is_a_warning():
     assert "beyond the trained length of 32,768" in done.stderr
 
 
+def test_what_is_no_gpu_is_called_a_device():
+    done = run("moecalc serve qwen3-30b-a3b --gpu epyc-9004 --engine generic")
+    assert done.returncode == 0
+    assert "GiB of each device are left for state" in " ".join(done.stdout.split())
+    assert "GPU" not in done.stdout
+    assert "of each GPU are left" in " ".join(run("moecalc serve mixtral-8x7b --gpu 4xh100").stdout.split())
+
+
 @pytest.mark.parametrize(
     ("command", "code", "message", "hint"),
     [
         ("mixtral-8x7b", 2, "no devices to serve on", "--gpu 8xh100"),
+        (
+            "mixtral-8x7b --gpu epyc-9004",
+            2,
+            "vllm is not planned on `epyc-9004`: its build for processors",
+            "`--engine llama.cpp`",
+        ),
+        ("mixtral-8x7b --gpu m2-ultra --engine vllm", 2, "does not use the GPU", "`--engine generic`"),
         ("mixtral-8x7b --gpu h1000", 2, "unknown accelerator `h1000`", "did you mean `h100-sxm`"),
         ("mixtral-8x7b --gpu 6xh100", 2, "32 heads cannot be dealt to 6 ranks", "1, 2, 4, 8, 16, 32"),
         ("mixtral-8x7b --gpu 8xh100 --tp 4", 2, "makes 4 devices, and `--gpu` names 8", "number of devices"),
@@ -208,8 +223,13 @@ def test_a_context_beyond_the_trained_one_is_a_warning():
         ("mixtral-8x7b --gpu 2xh100 --engine llama.cpp --tp 2", 2, "llama.cpp has no `--tp`", "has `--pp`"),
         ("mixtral-8x7b --gpu 8xh100 --tp 4 --dp 2", 2, "spreads the experts over all ranks", "`--ep 8`"),
         ("mixtral-8x7b --gpu 8xh100 --tp 8 --ep 2", 2, "= 8 ranks, not 2", "type `--ep 8`"),
-        ("mixtral-8x7b --gpu 4xh100 --utilization 1.5", 2, "is 1.5", "at most 1"),
-        ("mixtral-8x7b --gpu h100 --quant q4_k_m --utilization 0.9", 2, "takes what it needs", "leave"),
+        ("mixtral-8x7b --gpu 4xh100 --gpu-memory-utilization 1.5", 2, "is 1.5", "at most 1"),
+        (
+            "mixtral-8x7b --gpu h100 --quant q4_k_m --gpu-memory-utilization 0.9",
+            2,
+            "takes what it needs",
+            "leave",
+        ),
         ("mixtral-8x7b --gpu 4xh100 --max-num-seqs -1", 2, "`sequences` is -1", "from 1"),
         (
             "mixtral-8x7b --gpu 4xh100 --max-num-batched-tokens 64 --max-num-seqs 128",

@@ -51,3 +51,22 @@ def imported_by(code):
         check=True,
     )
     return set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("command", ["show deepseek-v3", "explain deepseek-v3", "hardware"])
+def test_a_reader_that_has_left_ends_the_command_without_a_word(command):
+    """`| head` closes the pipe; Typer alone would make exit code 1 of it, and 0 would let a cut-off gate pass."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "moecalc", *command.split()],
+            cwd=ROOT,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")

@@ -137,9 +137,11 @@ UNEQUAL_WIDTHS = (
     ("fp16", "fp8"),
     ("fp16", "int8"),
 )
+GEFORCE = ("rtx-3090", "rtx-3090-ti", "rtx-4090", "rtx-5090")
+"""Half rate where FP32 accumulates, as bf16 always does; fp16 and fp8 need not."""
 UNEVEN = {
-    ("rtx-4090", "bf16", "int8"),  # half rate where FP32 accumulates
-    ("rtx-4090", "fp16", "int8"),
+    *((name, "bf16", narrow) for name in GEFORCE for narrow in ("fp8", "int8")),
+    *((name, "tf32", "fp16") for name in GEFORCE),
     ("gaudi-3", "tf32", "bf16"),  # published TF32 and FP16 rates are a quarter of the BF16 rate
     ("gaudi-3", "fp16", "fp8"),
 }
@@ -155,12 +157,27 @@ def test_peaks_are_dense(device):
     if {"fp8", "fp4"} <= peak.keys():
         assert peak["fp4"] <= 3.2 * peak["fp8"]  # Blackwell Ultra has three times the FP4 rate
     if {"bf16", "fp16"} <= peak.keys() and device.name != "gaudi-3":
-        assert peak["bf16"] == pytest.approx(peak["fp16"], rel=0.001)
+        times = 2 if device.name in GEFORCE else 1
+        assert times * peak["bf16"] == pytest.approx(peak["fp16"], rel=0.001)
 
 
 @pytest.mark.parametrize(
     "name",
-    ["h100-sxm", "h100-pcie", "h200-sxm", "gh200-96gb", "b200", "gb200", "b300", "l40s", "l4", "mi300x"],
+    [
+        "h100-sxm",
+        "h100-pcie",
+        "h100-nvl",
+        "h800-sxm",
+        "h200-sxm",
+        "h200-nvl",
+        "gh200-96gb",
+        "b200",
+        "gb200",
+        "b300",
+        "l40s",
+        "l4",
+        "mi300x",
+    ],
 )
 def test_fp8_is_twice_bf16(name):
     device = DEVICES[name]

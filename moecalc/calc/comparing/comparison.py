@@ -23,8 +23,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def gpus(self) -> int | None:
-        """The fewest devices that hold it; None where that cannot be known."""
-        return self.subject.smallest.gpus if self.subject.smallest else None
+        """The devices that it is compared on: the number named, else the fewest; None where that cannot be known."""
+        return self.subject.placed.gpus if self.subject.placed else None
 
     @property
     def peak_format(self) -> str | None:
@@ -43,6 +43,8 @@ class ComparisonData(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     equal_kv: bool
     utilization: Fraction
+    named_gpus: int | None = None
+    """The devices that all models stand on; None: each on its fewest."""
     routing_words: str = "uniform"
     """How tokens are taken to choose their experts."""
 
@@ -101,8 +103,8 @@ def entries(subjects: Sequence[Subject], reports: Sequence[ModelReport], workloa
 def _cells(subject: Subject, columns: Sequence[int]) -> tuple[Cell, ...]:
     if subject.deployment is not None:
         return tuple(cell(subject.deployment, column) for column in columns)
-    if subject.smallest is not None:
-        return tuple(stated_cell(subject.smallest, column) for column in columns)
+    if subject.placed is not None:
+        return tuple(stated_cell(subject.placed, column) for column in columns)
     return ()
 
 
@@ -134,9 +136,9 @@ def _deployment_lines(subject: Subject, workload: Workload) -> list[Line]:
         Line(
             id="fit.max_sequences",
             label="sequences they hold",
-            value=smallest.capacity if smallest and holds_state else None,
+            value=subject.placed.capacity if subject.placed and holds_state else None,
             unit="sequences",
             basis="estimate",
-            note=f"at {workload.context:,} tokens",
+            note=f"at {workload.context:,} tokens" + (f" on {subject.named.gpus:,}" if subject.named else ""),
         ),
     ]

@@ -29,6 +29,8 @@ class Device(msgspec.Struct, frozen=True):
     peak_format: str | None
     usd_per_hour: Decimal | None
     price_note: str
+    price_words: str = ""
+    """What is paid where that was said: then the dollars are of an hour of work; empty for a list price."""
 
 
 def device(accelerator: Accelerator, *weight_formats: str) -> Device:

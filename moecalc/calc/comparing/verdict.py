@@ -24,12 +24,19 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """A few words on the cache: `GQA 8/32`, `MHA`, `MLA`."""
     smallest: Deployment | None
     """The fewest devices that hold it."""
+    named: Deployment | None = None
+    """The devices whose number was named, whether they hold it or not; None where none was."""
+
+    @property
+    def placed(self) -> Deployment | None:
+        """The devices that it is compared on: those that were named, else the fewest."""
+        return self.named or self.smallest
 
     @property
     def deployment(self) -> Deployment | None:
-        """The smallest deployment, if a cost can be stated on it: one without the cache would flatter."""
-        known = self.smallest is not None and self.smallest.demand.state_bytes(1) is not None
-        return self.smallest if known else None
+        """Those, if a cost can be stated on them: one without the cache would flatter."""
+        known = self.placed is not None and self.placed.demand.state_bytes(1) is not None
+        return self.placed if known else None
 
 
 def sentences(subjects: Sequence[Subject], equal_kv: bool) -> list[str]:

@@ -12,8 +12,9 @@ from moecalc.calc.cost.buying import Buying
 from moecalc.calc.cost.energy import Draw, Energy, energy
 from moecalc.calc.cost.figure import Figure
 from moecalc.calc.cost.outlay import Outlay
-from moecalc.calc.cost.pace import Pace
+from moecalc.calc.cost.pace import MILLION, Pace
 from moecalc.calc.cost.request import RequestTime, Split
+from moecalc.calc.speed.speculation import Gain, Speculation
 from moecalc.ir.numeric import Number
 from moecalc.specs.plan import Plan
 
@@ -34,6 +35,8 @@ class RequestCost(msgspec.Struct, frozen=True, kw_only=True):
     splits: Figure[Split] | None
     moved_bytes: Number
     """State of the prompt, which two pools hand over."""
+    link_bytes_per_second: int | None = None
+    """What it is handed over through; None where that was not said."""
     hold_usd_per_hour: Decimal
     """The room that the state of one conversation takes, held for an hour."""
     hold_usd: Decimal | None
@@ -43,6 +46,23 @@ class RequestCost(msgspec.Struct, frozen=True, kw_only=True):
     def seconds(self) -> Figure[float]:
         """Deployment-seconds of a request."""
         return self.time.overlapped if self.splits is None else self.splits.map(lambda split: split.seconds)
+
+    @property
+    def moved_seconds(self) -> float | None:
+        """To hand the state of a prompt over where nothing else uses the link; None where none was said."""
+        return (
+            None
+            if self.link_bytes_per_second is None
+            else float(self.moved_bytes / self.link_bytes_per_second)
+        )
+
+    @property
+    def moved_bytes_per_second(self) -> Figure[float] | None:
+        """What all deployments of a split hand over where none of them waits; None in one pool."""
+        if self.splits is None:
+            return None
+        moved = float(self.moved_bytes)
+        return self.splits.map(lambda split: moved * (split.prefill + split.decode) / split.seconds)
 
     @property
     def conversation_usd(self) -> Figure[Decimal]:
@@ -89,12 +109,22 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     defaults: dict[str, str | int]
     routing_words: str = "uniform"
     """How tokens are taken to choose their experts."""
+    speculation: Speculation | None = None
+    """At the batches of the curve; None where it was not asked for."""
+    in_ram_bytes: Number = 0
+    """What lies in the host's RAM, because the devices do not hold it: then the curve has one batch."""
+    host_note: str = ""
+    """What a source says that hosts draw beside the devices; empty where none does."""
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def usd_per_million(self, pace: Pace) -> Figure[Decimal]:
         """Dollars per million tokens of a step."""
         return pace.per_million.map(self.outlay.usd)
+
+    def speculative_usd_per_million(self, gain: Gain) -> Decimal:
+        """Dollars per million tokens decoded speculatively, at the ceiling."""
+        return self.outlay.usd(gain.seconds_per_token / gain.batch * MILLION)
 
     def energy(self, pace: Pace) -> Energy | None:
         """Energy of a million tokens; None where no power is known."""

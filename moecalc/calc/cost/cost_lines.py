@@ -6,11 +6,13 @@ from typing import Any
 
 from moecalc.calc.cost.buying import Buying, Offer
 from moecalc.calc.cost.cost import Cost, RequestCost
+from moecalc.calc.cost.energy import Draw
 from moecalc.calc.cost.figure import Figure
 from moecalc.calc.cost.pace import Pace
 from moecalc.calc.cost.request import SERVED, Split
 from moecalc.calc.deploy.budget import MOST_SEQUENCES
 from moecalc.calc.speed.expectation import Expected, NoExpectation
+from moecalc.calc.speed.speculation import Speculation
 from moecalc.report import Line, ModelReport, Report
 
 FLOOR = "at the ceiling of speed: no engine does it for less"
@@ -39,12 +41,42 @@ def cost_report(cost: Cost) -> Report:
                 "busy": str(cost.outlay.busy),
                 "price_notes": list(cost.outlay.words),
                 "power_note": cost.draw_words,
+                "power": None if cost.draw is None else _power(cost.draw),
+                "host_note": cost.host_note or None,
+                "in_ram_bytes": cost.in_ram_bytes,
+                "speculation": None if cost.speculation is None else _speculation(cost, cost.speculation),
                 "curve": [_point(cost, pace) for pace in cost.curve],
                 "request": None if cost.request is None else _request(cost.request),
                 "api": None if cost.buying is None else _api(cost.buying),
             },
         },
     )
+
+
+def _power(draw: Draw) -> dict[str, Any]:
+    return {
+        "device_watts": str(draw.watts),
+        "host_watts": str(draw.host_watts) if draw.host_watts else None,
+        "pue": str(draw.pue),
+        "site_watts": str(draw.site_watts),
+    }
+
+
+def _speculation(cost: Cost, told: Speculation) -> dict[str, Any]:
+    return {
+        "drafted": told.drafted,
+        "acceptance": told.acceptance,
+        "tokens_per_step": told.accepted,
+        "draft": told.draft,
+        "curve": [
+            {
+                "batch": gain.batch,
+                "speedup": gain.speedup,
+                "usd_per_million_tokens": cost.speculative_usd_per_million(gain),
+            }
+            for gain in told.gains
+        ],
+    }
 
 
 def expectation_words(expectation: Expected | NoExpectation) -> str:
@@ -64,7 +96,7 @@ def at_ceiling(cost: Cost) -> str:
 
 
 def _lines(cost: Cost) -> Iterator[Line]:
-    deployment = f"{cost.fleet}, {cost.plan.words}, busy {cost.outlay.busy:.0%}"
+    deployment = f"{cost.fleet}, {cost.plan.words}, utilization {cost.outlay.busy:.0%}"
     yield from _costs(
         cost, "output", cost.output, f"batch {cost.batch:,}, {cost.context:,} keys, {deployment}"
     )
@@ -80,6 +112,14 @@ def _lines(cost: Cost) -> Iterator[Line]:
             low=usd.low if usd else None,
             high=usd.high if usd else None,
             note=f"as many tokens in as out; {expectation_words(cost.output.served)}",
+        )
+    if cost.speculation is not None:
+        gain = next(gain for gain in cost.speculation.gains if gain.batch == cost.batch)
+        yield _usd(
+            "cost.output_speculative_usd_per_million_tokens",
+            f"output, {cost.speculation.drafted} tokens drafted a step, $ per M tokens",
+            cost.speculative_usd_per_million(gain),
+            f"{at_ceiling(cost)}; {cost.speculation.acceptance:.0%} accepted; {cost.speculation.draft}",
         )
     if cost.input is None:
         yield Line(
@@ -168,7 +208,7 @@ def _energies(cost: Cost) -> Iterator[Line]:
         if used is None:
             yield Line(id=name, label=label, value=None, unit="Wh", basis="estimate", note=cost.draw_words)
             continue
-        note = f"at the ceiling of speed; {cost.draw_words}; devices alone"
+        note = f"at the ceiling of speed; {cost.draw_words}; {_counted(cost)}"
         yield Line(
             id=name, label=label, value=used.watt_hours.ceiling, unit="Wh", basis="estimate", note=note
         )
@@ -181,6 +221,13 @@ def _energies(cost: Cost) -> Iterator[Line]:
                 basis="estimate",
                 note=f"{cost.grams_per_kwh:f} g per kWh, as given; {note}",
             )
+
+
+def _counted(cost: Cost) -> str:
+    """Whose power is in the energy."""
+    assert cost.draw is not None
+    host = "devices and hosts" if cost.draw.host_watts else "devices alone"
+    return f"{host}, PUE {cost.draw.pue:f}"
 
 
 def _usd(id_: str, label: str, value: Decimal, note: str, formula: str = "") -> Line:
@@ -230,6 +277,8 @@ def _request(request: RequestCost) -> dict[str, Any]:
         "hold_usd_per_hour": request.hold_usd_per_hour,
         "hold_usd": request.hold_usd,
         "moved_bytes": request.moved_bytes if request.pools == 2 else None,
+        "moved_seconds": request.moved_seconds,
+        "link_bytes_per_second": request.link_bytes_per_second,
         "split": None if request.splits is None else _splits(request.splits),
     }
 

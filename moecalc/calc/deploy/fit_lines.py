@@ -8,6 +8,7 @@ from moecalc.calc.deploy.budget import MOST_SEQUENCES
 from moecalc.calc.deploy.fitted import Fit, Offers, Setting
 from moecalc.ir.numeric import Number
 from moecalc.report import Basis, Line, ModelReport, Report
+from moecalc.specs.kv_formats import served_apart
 from moecalc.specs.workload import LONGEST
 
 
@@ -106,7 +107,10 @@ def offers_report(offers: Offers) -> Report:
 def assumed(fit: Fit) -> dict[str, Any]:
     """The defaults in force, for the report."""
     setting = fit.setting_in_force
-    return {**_defaults(setting), "kv_dtype": setting.case.kv_dtype, "plan": fit.holding.plan.words}
+    made = {**_defaults(setting), "kv_dtype": setting.case.kv_dtype, "plan": fit.holding.plan.words}
+    if setting.engine.reservation.rule != "cells":
+        made |= served_apart(fit.holding.sharded.ledger)
+    return made
 
 
 def _defaults(setting: Setting) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from fractions import Fraction
 import msgspec
 
 from moecalc.calc.deploy.budget import Holding, Rank, fullest, usable
-from moecalc.calc.deploy.fitting import Case, Room
+from moecalc.calc.deploy.case import Case, Room
 from moecalc.calc.deploy.ktransformers import KtOffload
 from moecalc.calc.deploy.offload import Offload, all_layers, context_options, stage_slots, tensor_split
 from moecalc.calc.deploy.ranks import Surplus, kv_copies

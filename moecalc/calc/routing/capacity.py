@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 from moecalc.calc.routing.inclusion import Probabilities
 from moecalc.errors import InputError
@@ -18,9 +19,10 @@ from moecalc.ir.rows import Pool
 MOST_FACTOR = 1e4
 
 
-def check_factor(factor: float) -> None:
+def check_factor(factor: Any) -> None:
     """Raise InputError for a capacity factor that is none."""
-    if isinstance(factor, bool) or not 0 < factor <= MOST_FACTOR:  # nan is refused too
+    is_number = isinstance(factor, int | float) and not isinstance(factor, bool)
+    if not is_number or not 0 < factor <= MOST_FACTOR:  # nan is refused too
         raise InputError(
             f"the capacity factor is {factor!r}",
             hint="a number above 0: 1 holds an even load, 1.25 leaves a quarter",

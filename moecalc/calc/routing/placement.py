@@ -261,9 +261,15 @@ def _check(
 ) -> None:
     experts = len(counts[0])
     slots = experts + redundant
-    if ranks < 1 or redundant < 0 or groups < 1 or nodes < 1:
+    if ranks < 1 or groups < 1 or nodes < 1:
         raise InputError(
-            "a placement on fewer than one rank, group or node", hint="`--placement 8 --redundant 8`"
+            "a placement on fewer than one rank, group or node", hint="`--placement 8 --groups 8 --nodes 2`"
+        )
+    most = experts * (ranks - 1)
+    if not 0 <= redundant <= most:
+        raise InputError(
+            f"{redundant:,} copies of {experts:,} experts over {ranks:,} ranks",
+            hint=f"from 0 to {most:,}, which puts each expert on every rank",
         )
     if slots % ranks:
         lower, upper = slots // ranks * ranks - experts, (slots // ranks + 1) * ranks - experts

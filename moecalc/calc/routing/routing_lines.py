@@ -7,6 +7,11 @@ from moecalc.calc.routing.routed import PoolRouted, Routed, batch_dict
 from moecalc.report import Line, ModelReport, Report
 
 SAMPLING = "tokens choose independently of each other"
+INCLUSION = "a token picks an expert with probability top-k x its share of the load, at most 1"
+UNIFORM_GROUPS = (
+    "uniform choice of both; a router that ranks groups by their best experts comes near the limit"
+)
+"""Of groups and of the experts within them, where tokens may use some groups only."""
 
 
 def routing_report(routed: Routed) -> Report:
@@ -15,10 +20,11 @@ def routing_report(routed: Routed) -> Report:
     lines = [
         line for at, pool in enumerate(routed.pools) for line in _lines(pool, f".{at}" if several else "")
     ]
+    skewed = routed.skew.law != "uniform"
     return Report(
         command="routing",
         models=(ModelReport(name=routed.model, source=routed.source, lines=tuple(lines)),),
-        defaults={"sampling": SAMPLING} | ({} if routed.skew.law != "uniform" else {"routing": "uniform"}),
+        defaults={"sampling": SAMPLING} | ({"inclusion": INCLUSION} if skewed else {"routing": "uniform"}),
         warnings=routed.warnings,
         extra={"routing": _beside(routed)},
     )
@@ -62,7 +68,7 @@ def _lines(pool: PoolRouted, suffix: str) -> Iterable[Line]:
             unit="",
             basis=basis,
             formula="L (1 - C(L m - m, k) / C(L m, k))",
-            note="uniform choice",
+            note="uniform choice" if pool.groups_without_limit is None else UNIFORM_GROUPS,
         )
 
 

@@ -34,7 +34,7 @@ _BESIDE = 1_000_000
 """The number of the first layer that stands in no stack's count: shared blocks and prediction modules come last."""
 
 SPARSE_LATENT_SCALE = 128
-"""Elements of a latent or an indexer key that share a float32 scale in vLLM's FP8 cache of sparse attention."""
+"""Elements of a latent that share a float32 scale in vLLM's FP8 cache of sparse attention."""
 
 
 class LayerCache(msgspec.Struct, frozen=True):
@@ -95,8 +95,6 @@ def _slot_bytes(state: State, kv_dtype: str) -> Number:
         return size + 4 * size // SPARSE_LATENT_SCALE
     if kv_dtype == "fp8" and state.read is not None and state.role is Role.ATTENTION_ROPE_KEY_STATE:
         return 2 * size
-    if kv_dtype == "fp8" and state.role is Role.INDEXER_KEY_STATE:
-        return size + 4 * size // SPARSE_LATENT_SCALE
     return state_format(state, kv_dtype).bytes_for(size)
 
 
@@ -306,7 +304,7 @@ class Cells(msgspec.Struct, frozen=True, kw_only=True):
         is_value = state.role is Role.ATTENTION_VALUE_STATE
         dtype = (self.value_dtype or self.key_dtype) if is_value else self.key_dtype
         streams = 1 if self.unified else sequences
-        taken = state_format(state, dtype).bytes_for(size) * cells * layers * streams
+        taken = state_format(state, dtype, served=False).bytes_for(size) * cells * layers * streams
         return CellPart("KV" if kind == "full" else "SWA", cells, is_value, taken, layers)
 
 

@@ -84,7 +84,8 @@ def overheads(serving: Serving) -> list[Assumed]:
     ]
     padded = serving.tightest.padding_bytes
     if padded:
-        sources = "; ".join(f"{rule.source}; {rule.note}" for rule in taken.padded_experts.values())
+        said = (words for rule in taken.padded_experts.values() for words in (rule.source, rule.note))
+        sources = "; ".join(filter(None, said))
         found.insert(0, Assumed(PADDING, padded, 0, None, sources))
     return found
 
@@ -126,6 +127,7 @@ def _lines(serving: Serving) -> list[Line]:
     def line(id_: str, label: str, value: Any, unit: str, basis: Basis, note: str = "", **rest: Any) -> Line:
         return Line(id=id_, label=label, value=value, unit=unit, basis=basis, note=note, **rest)
 
+    noun = serving.fleet.noun
     taken = overheads(serving)
     others = [part for part in taken if part.name != PADDING]
     padding = each * sum(budget.padding_bytes for budget in budgets)
@@ -136,10 +138,10 @@ def _lines(serving: Serving) -> list[Line]:
     activations = each * sum(budget.activation_bytes for budget in budgets)
     reserved = each * sum(state.rank_bytes)
     lines = [
-        line("memory.weights_bytes", "weights, all GPUs", weights, "bytes", "exact", serving.precision),
+        line("memory.weights_bytes", f"weights, all {noun}s", weights, "bytes", "exact", serving.precision),
         line(
             "memory.state_bytes",
-            "state set aside, all GPUs",
+            f"state set aside, all {noun}s",
             reserved,
             "bytes",
             "estimate",
@@ -147,7 +149,7 @@ def _lines(serving: Serving) -> list[Line]:
         ),
         line(
             "memory.activation_bytes",
-            "activation peak, all GPUs",
+            f"activation peak, all {noun}s",
             activations,
             "bytes",
             "estimate",
@@ -156,7 +158,7 @@ def _lines(serving: Serving) -> list[Line]:
         ),
         line(
             "memory.overhead_bytes",
-            "runtime, all GPUs",
+            f"runtime, all {noun}s",
             each * sum(budget.overhead_bytes for budget in budgets),
             "bytes",
             "assumed",
@@ -164,11 +166,11 @@ def _lines(serving: Serving) -> list[Line]:
             low=least,
             high=most,
         ),
-        line("memory.total_bytes", "all of it, all GPUs", each * sum(totals), "bytes", "estimate"),
-        line("memory.rank_max_bytes", "fullest GPU", max(totals), "bytes", "estimate"),
+        line("memory.total_bytes", f"all of it, all {noun}s", each * sum(totals), "bytes", "estimate"),
+        line("memory.rank_max_bytes", f"fullest {noun}", max(totals), "bytes", "estimate"),
         line(
             "serve.available_bytes",
-            "left for state, per GPU",
+            f"left for state, per {noun}",
             serving.tightest.available_bytes,
             "bytes",
             "estimate",
@@ -185,7 +187,7 @@ def _lines(serving: Serving) -> list[Line]:
             state.request_bytes,
             "bytes",
             "convention",
-            f"{request}, all GPUs of a copy; {rule_words(serving)}",
+            f"{request}, all {noun}s of a copy; {rule_words(serving)}",
         ),
         line(
             "serve.request_naive_bytes",
@@ -238,5 +240,5 @@ def rule_words(serving: Serving) -> str:
 
 def _set_aside(serving: Serving) -> str:
     if serving.state.blocks is not None:
-        return f"{serving.state.blocks:,} blocks on each GPU: all that is left"
+        return f"{serving.state.blocks:,} blocks on each {serving.fleet.noun}: all that is left"
     return f"{serving.scheduler.sequences:,} x {serving.scheduler.context:,} tokens"

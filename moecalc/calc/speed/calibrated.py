@@ -49,7 +49,7 @@ def left_out(runs: Mapping[str, Run]) -> list[tuple[str, Point, float]]:
         others = [
             other
             for other in runs.values()
-            if other.model != run.model and (other.device.name, other.dtype) == (run.device.name, run.dtype)
+            if other.model != run.model and _conditions(other) == _conditions(run)
         ]
         for point in run.points:
             rows = [
@@ -61,6 +61,11 @@ def left_out(runs: Mapping[str, Run]) -> list[tuple[str, Point, float]]:
             if rows:
                 found.append((name, point, _sum(_fit(rows), _terms_of(point, run.ceilings))))
     return found
+
+
+def _conditions(run: Run) -> tuple[str, str, str | None]:
+    """Runs that one fit can be of."""
+    return run.device.name, run.dtype, run.quant
 
 
 def expect_calibrated(
@@ -106,6 +111,7 @@ def expect_calibrated(
             f"calibrated on {where}: {known.points} points of moecalc's own runner, each left out in turn, half within "
             f"{known.median_error:.0%}; the interval is the widest miss among them, and says nothing of serving engines"
         ),
+        follows_routing=True,
     )
 
 

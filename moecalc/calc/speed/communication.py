@@ -4,19 +4,21 @@ All-reduce: a ring sends 2 (n - 1) / n of the vector per rank, the least there i
 (Patarasuk and Yuan 2009, doi 10.1016/j.jpdc.2008.09.002). Tensor parallelism needs one behind each mixer and one behind
 each feed-forward (Shoeybi et al. 2019, arXiv 1909.08053, section 3), and one behind a split embedding. All-to-all: each
 token goes once to every other rank that has one of its experts and comes back (Lepikhin et al. 2020, arXiv 2006.16668,
-section 3.2); with k experts drawn uniformly over n ranks those are (n - 1) (1 - (1 - 1/n)^k). A pipeline sends the
-residual stream over each boundary, cut among the tensor ranks (Narayanan et al. 2021, arXiv 2104.04473, section 4.1).
-Activations are taken as 16-bit. Latencies, the gather of logits and a slower network between machines only add.
+section 3.2); with k of E experts drawn uniformly over n ranks, all different, those are (n - 1) (1 - C(E - E/n, k) /
+C(E, k)). A pipeline sends the residual stream over each boundary, cut among the tensor ranks (Narayanan et al. 2021,
+arXiv 2104.04473, section 4.1). Activations are taken as 16-bit. Latencies, the gather of logits and a slower network
+between machines only add.
 """
 
 from collections.abc import Iterable
+from math import prod
 
 import msgspec
 
 from moecalc.calc.speed.roofline import Roofline
 from moecalc.ir.numeric import Number
 from moecalc.ir.roles import Component, Role
-from moecalc.ir.rows import Access, Ledger, Weight
+from moecalc.ir.rows import Access, Ledger, Pool, Weight
 from moecalc.specs.plan import Plan
 
 ACTIVATION_BYTES = 2
@@ -79,9 +81,11 @@ def all_reduce_bytes(ranks: int, vector_bytes: Number) -> Number:
     return 2 * (ranks - 1) * vector_bytes / ranks
 
 
-def other_ranks(ranks: int, calls: float) -> float:
-    """Expected ranks beside a token's own that have one of its `calls` experts, drawn uniformly."""
-    return float((ranks - 1) * (1 - (1 - 1 / ranks) ** calls))
+def other_ranks(ranks: int, pool: Pool) -> float:
+    """Expected ranks beside a token's own that have one of its experts, drawn uniformly, with as many on each rank."""
+    every, size = int(pool.experts + pool.null_experts), int(pool.experts) / ranks
+    missed = prod(max(0.0, every - size - drawn) / (every - drawn) for drawn in range(int(pool.top_k)))
+    return (ranks - 1) * (1 - missed)
 
 
 def transfers(
@@ -111,7 +115,7 @@ def _transfers(plan: Plan, ledger: Ledger, batch: int, element_bytes: int) -> It
     for ranks, (times, sent) in reduced.items():
         yield Transfer(name="all-reduce", ranks=ranks, times=times, sent_bytes=sent)
     if to_others:
-        reached = other_ranks(plan.expert, _calls(ledger))
+        reached = other_ranks(plan.expert, widest_pool(ledger))
         there_and_back = 2 * own / plan.attention_ranks * reached * token
         yield Transfer(
             name="all-to-all", ranks=plan.expert, times=2 * routed, sent_bytes=routed * there_and_back
@@ -158,6 +162,7 @@ def _is_matrix(weight: Weight) -> bool:
     return language and weight.access is Access.MATMUL and len(weight.shape) > 1 and bool(weight.indices)
 
 
-def _calls(ledger: Ledger) -> float:
-    """Experts that a token calls, the most of any pool."""
-    return float(max(weight.pool.calls for weight in ledger.weights if weight.pool is not None))
+def widest_pool(ledger: Ledger) -> Pool:
+    """The experts of which a token calls most. There must be some."""
+    pools = [weight.pool for weight in ledger.weights if weight.pool is not None]
+    return max(pools, key=lambda pool: float(pool.calls))

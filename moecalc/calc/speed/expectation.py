@@ -62,6 +62,9 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     median_error: float
     p90_error: float
     words: str
+    follows_routing: bool = False
+    """Whether it takes the routing that was asked about: fits of published measurements keep what they were fitted
+    with, for nobody published the routing of a measurement."""
 
 
 class NoExpectation(msgspec.Struct, frozen=True):
@@ -121,6 +124,12 @@ def expect_prefill(
     found = _fitted(roofline, "prefill", regime, class_, batch, prompt)
     if isinstance(found, NoExpectation):
         return found
+    if past > 2 * found.past:
+        measured = f"0 to {found.past:,}" if found.past else "none"
+        return NoExpectation(
+            f"{past:,} cached tokens before the prompt are far from what was measured in `{regime}` on "
+            f"{HARDWARE[found.hardware]} ({measured})"
+        )
     least = roofline.prefill(prompt, batch, past, SHARED).seconds
     terms = prefill_terms(roofline, prompt, batch, past, Routing(found.fit.overlap))
     return _expected(found, terms, least)
@@ -156,20 +165,27 @@ def decode_terms(
     `served` are the tokens of prompt and output of a request under continuous batching.
     """
     plan, bandwidth = roofline.plan, roofline.machines[0].bandwidth
-    step = roofline.decode(batch, context, routing)
-    between: dict[Term, Number] = {"prompts": 0, "sequences": 0, "scheduling": 0}
+    step, latencies = roofline.decode(batch, context, routing), _latencies(roofline, _DECODE)
+    between: dict[Term, Number] = {"prompts": 0, "passes": 0, "sequences": 0, "scheduling": 0}
     if served is not None:
         prompt, output = served
         # Of every copy of attention one prompt: what each device of the plan has to do for it.
         prompts = roofline.prefill(prompt, plan.replicas, 0, routing).compute_seconds
         own = batch / plan.replicas
-        between = {"prompts": prompts * own / output, "sequences": own, "scheduling": 1}
+        per_step = own / output
+        between = {
+            "prompts": prompts * per_step,
+            # A prompt is a pass of its own, of the same operations, however short it is.
+            "passes": latencies["operations"] * per_step,
+            "sequences": own,
+            "scheduling": 1,
+        }
     return {
         "weights": step.weight_bytes / bandwidth,
         "state": step.state_bytes / bandwidth,
         "compute": step.compute_seconds,
         **between,
-        **_latencies(roofline, _DECODE),
+        **latencies,
         **_arithmetic(roofline, step.flops),
     }
 
@@ -250,6 +266,8 @@ class _Found(msgspec.Struct, frozen=True):
     """Whether `behind` is of that class of hardware alone."""
     low: float
     high: float
+    past: int
+    """The most cached tokens that a measured prompt stood behind on that hardware."""
 
 
 def _fitted(
@@ -276,7 +294,8 @@ def _fitted(
         return NoExpectation(outside)
     wide = (own,) if own.is_enough else (spans.judged, on_hardware)
     low, high = min(of.low for of in wide), max(of.high for of in wide)
-    return _Found(chosen, regime, hardware, wide[0], own.is_enough, low, high)
+    past = spans.past.get(hardware, 0)
+    return _Found(chosen, regime, hardware, wide[0], own.is_enough, low, high, past)
 
 
 def _outside(regime: str, spans: Spans, batch: Number, tokens: Number, devices: int) -> str | None:

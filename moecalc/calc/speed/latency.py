@@ -1,8 +1,8 @@
 """The latency floor of a decode step: what is expected of it beside bytes and arithmetic, however small the batch.
 
 The sum of the fitted terms that neither bandwidth nor arithmetic shortens: a time for each layer, for each operation,
-for each exchange between ranks, for each sequence (`expectation`). Small batches on many devices run into it. Only
-where something is expected: no coefficient is made up.
+for each exchange between ranks, for each sequence, for each pass that reads a prompt in between (`expectation`). Small
+batches on many devices run into it. Only where something is expected: no coefficient is made up.
 """
 
 from typing import cast
@@ -13,7 +13,7 @@ from moecalc.calc.speed.traffic import Routing
 from moecalc.specs.expectations import EngineClass, Term, fit, hardware_of, known
 
 LATENCIES: frozenset[Term] = frozenset(
-    {"layers", "operations", "exchanges", "dispatches", "sequences", "scheduling"}
+    {"layers", "operations", "exchanges", "dispatches", "passes", "sequences", "scheduling"}
 )
 
 

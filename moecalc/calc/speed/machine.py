@@ -20,10 +20,13 @@ PEAK_FOR: dict[str, tuple[Arithmetic, ...]] = {
     "mxfp4": ("fp4", "fp8", "bf16", "fp16"),
     "nvfp4": ("fp4", "fp8", "bf16", "fp16"),
 }
-"""For each storage format the fastest arithmetic it can feed, first the one of its own width."""
+"""For each storage format the arithmetic it can feed, first the one of its own width, which wins among equals."""
+
+FLOATS: tuple[Arithmetic, ...] = ("bf16", "fp16", "tf32")
+"""Formats that are multiplied as they are; the next one stands in only where their own peak is not published."""
 
 GGML: tuple[Arithmetic, ...] = ("int8", "fp8", "bf16", "fp16")
-"""ggml multiplies its quantized blocks in 8-bit integers where a kernel for it exists (ggml-cuda mmq)."""
+"""ggml multiplies its quantized blocks in 8-bit integers where it has a kernel (ggml-cuda mmq), else as floats."""
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,4 +76,8 @@ def fastest(accelerator: Accelerator, format_: str) -> Arithmetic | None:
         tried = GGML
     else:
         tried = PEAK_FOR.get(find_format(format_).computes_in or format_, ("bf16", "fp16"))
-    return next((name for name in tried if accelerator.peak(name) is not None), None)
+    known = {name: peak.per_second for name in tried if (peak := accelerator.peak(name)) is not None}
+    if not known or tried[0] in FLOATS:
+        return next(iter(known), None)
+    # Not the first: Blackwell Ultra multiplies 8-bit integers at a fifteenth of the rate of 16-bit floats.
+    return max(known, key=lambda name: known[name])

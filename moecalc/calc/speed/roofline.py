@@ -1,10 +1,10 @@
 """The ceiling: no engine on this hardware can be faster. Bytes over bandwidth, FLOPs over the dense peak.
 
 Memory and arithmetic are taken to overlap perfectly, so a step takes at least the longer of the two; each matrix is
-multiplied at the peak of the format it is stored in, attention at that of its cache (Williams, Waterman and
-Patterson 2009, doi 10.1145/1498765.1498785). Communication and every latency are left out, and so is what state a
-step writes: each of them only adds. Ranks of a tensor-parallel group work side by side; pipeline stages one after
-another on the same sequences, and at once on different ones. Over ints and arrays alike.
+multiplied at the peak of the format it is stored in, attention at that of its cache, an indexer's scores at that of
+its keys (Williams, Waterman and Patterson 2009, doi 10.1145/1498765.1498785). Communication and every latency are left
+out, and so is what state a step writes: each of them only adds. Ranks of a tensor-parallel group work side by side;
+pipeline stages one after another on the same sequences, and at once on different ones. Over ints and arrays alike.
 """
 
 from collections import defaultdict
@@ -18,10 +18,16 @@ from moecalc.calc.speed.machine import Machine
 from moecalc.calc.speed.traffic import UNIFORM, Routing, Traffic, traffic
 from moecalc.ir.numeric import Number, maximum, minimum
 from moecalc.ir.roles import Component, Role
-from moecalc.ir.rows import Op
+from moecalc.ir.rows import Ledger, Op
 from moecalc.ir.step import Choices, Form, Logits, Pairs, Step
 from moecalc.specs.formats import Precision, find_format
 from moecalc.specs.plan import Plan
+
+
+def operand_formats(ledger: Ledger, precision: Precision, kv_dtype: str) -> tuple[str, ...]:
+    """Every format that some operation of the model may multiply in: what a machine needs the peaks of."""
+    own = (op.operands for op in ledger.ops if op.operands is not None)
+    return tuple(dict.fromkeys((*precision.formats, "bf16", kv_dtype, *own)))
 
 
 class StepTime(msgspec.Struct, frozen=True, kw_only=True):
@@ -257,7 +263,7 @@ class Roofline(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         ops: dict[str, list[Op]] = defaultdict(list)
         for op in self.sharded.ledger.ops:
             if op.component is Component.LANGUAGE:
-                ops[formats.get(op.role, attention)].append(op)
+                ops[op.operands or formats.get(op.role, attention)].append(op)
         return dict(ops)
 
     @cached_property

@@ -12,10 +12,13 @@ from moecalc.errors import InputError, suggestion
 
 NAMES = ("ttft", "tpot")
 ALIASES = {"itl": "tpot"}
+UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "µs": 10**6, "μs": 10**6}
+"""The micro sign and the Greek letter are two characters."""
+
 HINT = "limits are `ttft<1s`, `tpot<50ms`, or both with a comma between"
 
 _TERM = re.compile(
-    r"(?P<name>[a-z]+)\s*(?:<=?|≤)\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|s)", re.IGNORECASE
+    r"(?P<name>[a-z]+)\s*(?:<=?|≤)\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|us|µs|μs|s)", re.IGNORECASE
 )
 
 
@@ -52,7 +55,7 @@ def parse_slo(text: str) -> Slo:
             )
         if name in found:
             raise InputError(f"`{name}` stands twice in `--slo {text}`", hint=HINT)
-        seconds = float(match["number"]) / (1000 if match["unit"].lower() == "ms" else 1)
+        seconds = float(match["number"]) / UNITS_PER_SECOND[match["unit"].lower()]
         if seconds <= 0:
             raise InputError(f"`{term.strip()}`: nothing takes no time", hint=HINT)
         found[name] = seconds

@@ -7,11 +7,16 @@ from moecalc.calc.speed.expectation import Expected, NoExpectation
 from moecalc.calc.speed.speculation import Speculation
 from moecalc.calc.speed.speed import Prefill, Speed
 from moecalc.report import Line, ModelReport, Report
+from moecalc.specs.kv_formats import served_apart
 
 CEILING = (
-    "no engine is faster under the same plan, a token per sequence and step: bytes / bandwidth or FLOPs / dense peak, "
-    "whichever takes longer"
+    "no engine is faster under the same plan, a token per sequence and step, no state shared: bytes / bandwidth or "
+    "FLOPs / dense peak, whichever takes longer"
 )
+
+CACHE_BYTES = 256 * 2**20
+"""What a cache between memory and arithmetic may hold: 256 MB on the MI300X (AMD CDNA 3 white paper, 2023). Weights
+that stay in it from step to step are not read from memory."""
 
 
 def speed_report(speed: Speed) -> Report:
@@ -93,6 +98,7 @@ def expectation(expected: Expected | NoExpectation) -> dict[str, Any]:
         "devices": expected.devices,
         "median_error": expected.median_error,
         "p90_error": expected.p90_error,
+        "follows_routing": expected.follows_routing,
         "note": expected.words,
     }
 
@@ -102,7 +108,8 @@ def assumed(speed: Speed) -> dict[str, Any]:
     made: dict[str, Any] = dict(speed.workload.assumed)
     if speed.plan_chosen:
         made["plan"] = speed.plan.words
-    made |= {"kv_dtype": speed.kv_dtype, "engine": speed.engine, "routing": speed.routing.words}
+    made |= {"kv_dtype": speed.kv_dtype, **served_apart(speed.roofline.sharded.ledger)}
+    made |= {"engine": speed.engine, "routing": speed.routing.words}
     return made
 
 
@@ -116,6 +123,12 @@ def warnings(speed: Speed) -> Iterable[str]:
         )
     if speed.is_bandwidth_only:
         yield f"the decode ceiling is of bandwidth alone, and prefill has none: {no_peak(speed)}"
+    held = max(reads.always + sum(part.stored for part in reads.routed) for reads in speed.roofline.traffics)
+    if held < CACHE_BYTES and speed.hybrid is None:
+        yield (
+            f"a device multiplies {held / 10**6:,.0f} MB of weights, so few that its cache may hold them from step to "
+            "step: then memory does not bound decoding as the ceiling has it"
+        )
 
 
 def no_peak(speed: Speed) -> str:

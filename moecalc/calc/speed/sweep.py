@@ -5,6 +5,7 @@ is not installed, or the points are few, one by one.
 """
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -19,6 +20,9 @@ FEW = 64
 """Stages times points up to which importing numpy would take longer than evaluating them."""
 
 SECONDS_PER_HOUR = 3600
+
+SAME_PRICE = 1e-3
+"""What is cheaper by less is not: norms that every rank reads again make that much of a difference."""
 
 
 class Grid(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +114,11 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
         return self.batch / self.seconds / self.on.devices
 
     @property
+    def expected_usd_per_million(self) -> float | None:
+        """The same at the speed that is expected; None where none is."""
+        return self.cost(self.expected.seconds) if isinstance(self.expected, Expected) else None
+
+    @property
     def usd_per_million(self) -> float | None:
         """Of decoding a million tokens at the ceiling, at list prices and devices never idle."""
         return self.cost(self.seconds)
@@ -154,6 +163,8 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     """The same among the points for which something is expected; None where there is none."""
     prices: tuple[str, ...]
     """Whose prices these are, and of when."""
+    busy: Decimal | None = None
+    """Where the sweep is about cost, the share of the paid time that is worked: dollars pay for the rest too."""
     notes: tuple[str, ...] = ()
     defaults: dict[str, Any] = {}
     warnings: tuple[str, ...] = ()
@@ -180,6 +191,25 @@ def frontier(points: Iterable[Point]) -> tuple[Point, ...]:
                 kept.append(point)
                 most = point.per_device
     return tuple(sorted(kept, key=lambda point: (point.on.kind, -point.per_user)))
+
+
+def cheapest_frontier(points: Iterable[Point]) -> tuple[Point, ...]:
+    """The points that no other of the same kind of device beats both per user and in dollars; fastest user first.
+
+    Points without a price are in none.
+    """
+    kinds: dict[str, list[tuple[float, Point]]] = {}
+    for point in points:
+        if (usd := point.usd_per_million) is not None:
+            kinds.setdefault(point.on.kind, []).append((usd, point))
+    kept = []
+    for kind in sorted(kinds):
+        least = float("inf")
+        for usd, point in sorted(kinds[kind], key=lambda pair: (-pair[1].per_user, pair[0])):
+            if usd < least * (1 - SAME_PRICE):
+                kept.append(point)
+                least = usd
+    return tuple(kept)
 
 
 def choose(points: Sequence[Point], slo: Slo, expected: bool) -> Choice | None:

@@ -10,9 +10,9 @@ from moecalc.report import Line, ModelReport, Report
 
 
 def sweep_report(sweep: Sweep) -> Report:
-    """`moecalc speed MODEL` with several batches or devices, or limits."""
+    """`moecalc speed MODEL`, or `cost`, with several batches or devices, or limits."""
     return Report(
-        command="speed",
+        command="speed" if sweep.busy is None else "cost",
         models=(ModelReport(name=sweep.model, source=sweep.source, lines=tuple(_lines(sweep))),),
         defaults=sweep.defaults,
         warnings=sweep.warnings,
@@ -39,6 +39,7 @@ def _beside(sweep: Sweep) -> dict[str, Any]:
         "frontier": [point_dict(point) for point in sweep.frontier],
         "points": [point_dict(point) for point in sweep.points],
         "prices": list(sweep.prices),
+        "busy": None if sweep.busy is None else str(sweep.busy),
         "notes": list(sweep.notes),
     }
 
@@ -58,6 +59,7 @@ def point_dict(point: Point) -> dict[str, Any]:
         "tokens_per_second_per_device": point.per_device,
         "usd_per_hour": point.on.usd_per_hour,
         "decode_usd_per_million_tokens": point.usd_per_million,
+        "expected_decode_usd_per_million_tokens": point.expected_usd_per_million,
     }
     if point.expected is not None:
         made["expected"] = expectation(point.expected)
@@ -73,9 +75,10 @@ def _choice(choice: Choice | None) -> dict[str, Any] | None:
 
 
 def _lines(sweep: Sweep) -> Iterable[Line]:
+    command = "speed" if sweep.busy is None else "cost"
     for choice, name, label in (
-        (sweep.at_ceiling, "speed.slo.ceiling", "at the ceiling"),
-        (sweep.as_expected, "speed.slo.expected", "as expected"),
+        (sweep.at_ceiling, f"{command}.slo.ceiling", "at the ceiling"),
+        (sweep.as_expected, f"{command}.slo.expected", "as expected"),
     ):
         if choice is None:
             continue

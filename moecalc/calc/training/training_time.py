@@ -19,7 +19,7 @@ from functools import cached_property
 import msgspec
 
 from moecalc.calc.deploy.sharding import split_ledger
-from moecalc.calc.speed.communication import MACHINE, all_reduce_bytes, hidden_size, other_ranks
+from moecalc.calc.speed.communication import MACHINE, all_reduce_bytes, hidden_size, other_ranks, widest_pool
 from moecalc.calc.training.training_flops import LayerFlops, TrainingFlops
 from moecalc.calc.training.training_memory import TrainingMemory
 from moecalc.ir.rows import SlotsKind
@@ -228,7 +228,7 @@ class StepModel(msgspec.Struct, frozen=True, dict=True, kw_only=True):
             )
         )
         own = tokens / plan.tensor
-        reached = other_ranks(plan.expert, self._calls) if plan.expert > 1 else 0.0
+        reached = other_ranks(plan.expert, widest_pool(memory.rows)) if plan.expert > 1 else 0.0
         sent = 2 * passes * routed * own * reached * vector * float(memory.saving.imbalance)
         spans = plan.expert * plan.expert_tensor
         items.append(
@@ -262,11 +262,6 @@ class StepModel(msgspec.Struct, frozen=True, dict=True, kw_only=True):
             for index in weight.indices:
                 groups[index].add(weight.role.group)
         return tuple(map(frozenset, groups))
-
-    @cached_property
-    def _calls(self) -> float:
-        pools = (weight.pool for weight in self.memory.rows.weights)
-        return max((float(pool.calls) for pool in pools if pool is not None), default=0.0)
 
     @cached_property
     def _cached_bytes(self) -> float:

@@ -1,105 +1,26 @@
-"""The budget file: `moecalc.yaml`, or `[tool.moecalc]` in pyproject.toml, with the line of every limit."""
+"""Reads the budget file: `moecalc.yaml`, or `[tool.moecalc]` in pyproject.toml, with the line of every limit."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
-
-import msgspec
-from msgspec import Meta
+from typing import Any
 
 from moecalc import strict_yaml
 from moecalc.checks.budgets import toml_file
 from moecalc.checks.budgets.limit import Limit, parse_limit
 from moecalc.checks.budgets.measure import Measure, Settings, is_quantization, parse_measure
+from moecalc.checks.budgets.parsed import Budget, Budgets, ModelBudgets
+from moecalc.checks.budgets.written import BudgetFile, Entry, Text, Tiers
 from moecalc.errors import InputError
 from moecalc.units import parse_bytes, parse_tokens
 
 NAMES = ("moecalc.yaml", "moecalc.yml")
 
-SCHEMA_FILE = "moecalc.schema.json"
-"""The JSON Schema of a budget file, beside this module."""
-
-Text = str | int | float
-"""What may be written without quotes: `4096`, `24 GiB`."""
 
 _DATA_VERSION = re.compile(r"\d{4}-\d\d-\d\d(\.\d{1,3})?")
 
+
 LineOf = Callable[[tuple[str | int, ...]], int]
-
-
-class Tiers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A limit that fails, one that only warns, or both."""
-
-    fail: Text | None = None
-    warn: Text | None = None
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One model with its limits, and the settings that hold for all of them unless a limit has its own."""
-
-    model: str
-    """A path (from the budget file), a catalogue name or a hub id."""
-    limits: Annotated[dict[str, Text | Tiers], Meta(min_length=1)]
-    """What is measured -> its limit: `<= 24 GiB`, `">= 40"`, `<= +5%` against the base."""
-    name: str | None = None
-    """What it is called in the answer; the model itself unless given."""
-    context: Text | None = None
-    prompt: Text | None = None
-    batch: Annotated[int, Meta(ge=1)] | None = None
-    quant: str | None = None
-    kv_dtype: str | None = None
-    gpu: str | None = None
-    """Devices for speed and cost, `8xh100`; `fits` names its own."""
-
-
-class BudgetFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All of it, as it was written."""
-
-    models: Annotated[list[Entry], Meta(min_length=1)]
-    version: int = 1
-    base: str | None = None
-    """A git revision, or a file of `check --format json` (from the budget file), unless `--base` says otherwise."""
-    data_version: str | None = None
-    """The data that budgets on estimates were set against: a newer one warns instead of failing."""
-    runtime: str | None = None
-    """What `vram` allows a runtime beside weights and state, e.g. `1 GiB`; nothing unless said."""
-
-
-class Budget(msgspec.Struct, frozen=True, kw_only=True):
-    """One limit of one model, parsed, with its place. Of `fits` the limits are devices, as text."""
-
-    measure: Measure
-    settings: Settings
-    """Those of the limit, and those of its model where it has none."""
-    fail: Limit | str | None
-    warn: Limit | str | None
-    line: int
-
-    @property
-    def is_relative(self) -> bool:
-        """Whether a base is needed to judge it."""
-        return any(isinstance(tier, Limit) and tier.relative for tier in (self.fail, self.warn))
-
-
-class ModelBudgets(msgspec.Struct, frozen=True, kw_only=True):
-    """A model and all its limits."""
-
-    name: str
-    model: str
-    """As it was written."""
-    budgets: tuple[Budget, ...]
-    line: int
-
-
-class Budgets(msgspec.Struct, frozen=True, kw_only=True):
-    """A parsed budget file."""
-
-    path: str
-    models: tuple[ModelBudgets, ...]
-    base: str | None = None
-    data_version: str | None = None
-    runtime_bytes: int | None = None
 
 
 def find_file(start: Path) -> Path | None:
@@ -297,13 +218,3 @@ def _yaml(path: Path) -> strict_yaml.Document:
             if colon and value.lstrip().startswith(">"):
                 error.hint = f'YAML reads a leading `>` as its own: quote it, `"{value.strip()}"`'
         raise
-
-
-def schema() -> Mapping[str, object]:
-    """The JSON Schema of a budget file, for editors."""
-    generated = msgspec.json.schema(BudgetFile)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "moecalc budgets",
-        **generated,
-    }

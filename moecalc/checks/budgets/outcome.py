@@ -5,9 +5,9 @@ from typing import Literal
 
 import msgspec
 
-from moecalc.checks.budgets.file import Budget
 from moecalc.checks.budgets.limit import Limit
 from moecalc.checks.budgets.measure import Settings
+from moecalc.checks.budgets.parsed import Budget
 from moecalc.errors import EXIT_CHECK_FAILED, EXIT_OK, EXIT_UNDETERMINED
 from moecalc.report import Basis
 

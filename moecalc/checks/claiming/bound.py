@@ -16,7 +16,7 @@ import msgspec
 from moecalc.calc.deploy.ranks import Sharded
 from moecalc.calc.speed.machine import Machine, machine
 from moecalc.calc.speed.reads import SHARED, Routing
-from moecalc.calc.speed.roofline import Roofline
+from moecalc.calc.speed.roofline import Roofline, operand_formats
 from moecalc.calc.speed.roofline import Work as Decoded
 from moecalc.checks.claiming.memory import most_bytes
 from moecalc.checks.claiming.subject import READ_SHARE, Shaped, Subject
@@ -227,5 +227,4 @@ def _bandwidth(device: Accelerator) -> int:
 
 
 def _machine(device: Accelerator, subject: Shaped) -> Machine:
-    formats = tuple(dict.fromkeys((*subject.precision.formats, "bf16", subject.kv_dtype)))
-    return machine(device, formats)
+    return machine(device, operand_formats(subject.ledger, subject.precision, subject.kv_dtype))

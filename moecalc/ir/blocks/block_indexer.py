@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from moecalc.ir.blocks.base import Block, Norm, Size, norm_rows
 from moecalc.ir.dims import Dim, axis
 from moecalc.ir.roles import Role
-from moecalc.ir.rows import Row, Slots
+from moecalc.ir.rows import Row, Slots, SlotsKind
 from moecalc.ir.site import Site, per_pair
 from moecalc.ir.step import ALL_PAIRS, Keys, KeysKind
 
@@ -47,4 +47,6 @@ class BlockIndexer(Block, frozen=True, kw_only=True):
             yield from norm_rows(self.norm, Role.INDEXER_NORM, site, axis(head_dim), axis(head_dim))
         scored = Keys(KeysKind.BLOCKS_SEEN, self.block_size) if self.pooled else ALL_PAIRS
         yield site.op(Role.INDEXER_SCORES, heads, head_dim, extent=per_pair(scored))
-        yield site.state(Role.INDEXER_KEY_STATE, head_dim, slots=Slots())
+        # The mean of a closed block never changes, so that an engine can keep it and read one key per block.
+        read = Slots(SlotsKind.BLOCKS, self.block_size) if self.pooled else None
+        yield site.state(Role.INDEXER_KEY_STATE, head_dim, slots=Slots(), read=read)

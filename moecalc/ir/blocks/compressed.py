@@ -19,6 +19,16 @@ from moecalc.ir.step import Keys, KeysKind
 _FLOAT = "fp32"
 """How the one architecture with these blocks stores sinks and position biases (header of DeepSeek-V4-Pro)."""
 
+ENTRIES_SERVED_AS = "fp8-rope64"
+"""DeepSeek-V4 (arXiv 2606.19348) section 2.3.4: the 64 rotary dimensions of an entry in BF16, the others in FP8. vLLM
+and SGLang have no other cache for it."""
+_ENTRY_SERVED = 512
+"""The width of an entry that those kernels are written for."""
+KEYS_SERVED_AS = "mxfp4-row32"
+"""Section 5.2.1: index queries and keys are \"cached, loaded, and multiplied entirely in FP4\". 132 bytes of FP8 a key,
+in place of 68, is what vLLM keeps unless `use_fp4_indexer_cache` is set."""
+_KEY_SERVED = 32
+
 
 class CompressedAttention(Block, frozen=True, kw_only=True, tag="compressed"):
     """Multi-query attention over a window, plus compressed entries where `rate` is given."""
@@ -54,6 +64,7 @@ class CompressedAttention(Block, frozen=True, kw_only=True, tag="compressed"):
             Role.ATTENTION_KEY_STATE,
             head_dim,
             slots=Slots(SlotsKind.WINDOW, self.window),
+            served_as=self._entries_served_as,
             reserved_dims=() if self.rate else (Dim("key_and_value", 2), head_dim),
         )
 
@@ -63,7 +74,9 @@ class CompressedAttention(Block, frozen=True, kw_only=True, tag="compressed"):
             if top_k is not None:
                 entries = Keys(KeysKind.TOP_K, self.rate, top_k)
             series = 2 if self.indexer else 1
-            yield from self._compress(self.rate, series, head_dim, top_k, site)
+            yield from self._compress(
+                self.rate, series, head_dim, top_k, site, served_as=self._entries_served_as
+            )
             yield from self._attend(entries, heads, head_dim, site)
             if self.indexer:
                 yield from self._index(self.rate, self.indexer, rank.size, site)
@@ -75,11 +88,26 @@ class CompressedAttention(Block, frozen=True, kw_only=True, tag="compressed"):
         yield site.op(Role.ATTENTION_O_A, groups, o_rank, per_group)
         yield from site.linear(Role.ATTENTION_O_B, site.hidden_axis, axis(groups, o_rank))
 
-    def _attend(self, keys: Keys, heads: Dim, head_dim: Dim, site: Site) -> Iterator[Row]:
-        yield site.op(Role.ATTENTION_SCORES, heads, head_dim, extent=per_pair(keys))
-        yield site.op(Role.ATTENTION_MIX, heads, head_dim, extent=per_pair(keys))
+    @property
+    def _entries_served_as(self) -> str | None:
+        return ENTRIES_SERVED_AS if self.head_dim == _ENTRY_SERVED else None
 
-    def _compress(self, rate: int, series: int, width: Dim, top_k: int | None, site: Site) -> Iterator[Row]:
+    def _attend(self, keys: Keys, heads: Dim, head_dim: Dim, site: Site) -> Iterator[Row]:
+        operands = "fp8" if self._entries_served_as else None
+        yield site.op(Role.ATTENTION_SCORES, heads, head_dim, extent=per_pair(keys), operands=operands)
+        yield site.op(Role.ATTENTION_MIX, heads, head_dim, extent=per_pair(keys), operands=operands)
+
+    def _compress(
+        self,
+        rate: int,
+        series: int,
+        width: Dim,
+        top_k: int | None,
+        site: Site,
+        *,
+        state: Role = Role.COMPRESSOR_STATE,
+        served_as: str | None,
+    ) -> Iterator[Row]:
         """Pools blocks of `rate` tokens into entries of `width`; `series` is 2 where blocks overlap."""
         side = axis(Dim("series", series), width)
         yield from site.linear(Role.COMPRESSOR_KV, side, site.hidden_axis)
@@ -87,7 +115,13 @@ class CompressedAttention(Block, frozen=True, kw_only=True, tag="compressed"):
         yield site.vector(Role.COMPRESSOR_POSITION, axis(Dim("rate", rate)), side, stored_as=_FLOAT)
         yield from norm_rows(self.latent_norm, Role.COMPRESSOR_NORM, site, axis(width))
         read = Slots(SlotsKind.BLOCKS, rate, top_k) if top_k is not None else None
-        yield site.state(Role.COMPRESSOR_STATE, width, slots=Slots(SlotsKind.BLOCKS, rate), read=read)
+        yield site.state(
+            state,
+            width,
+            slots=Slots(SlotsKind.BLOCKS, rate),
+            read=read,
+            served_as=served_as,
+        )
         # Values and gates of the tokens whose block is still open, and of the last closed block if it overlaps.
         two = Dim("kv_and_gate", 2)
         yield site.state(
@@ -102,8 +136,23 @@ class CompressedAttention(Block, frozen=True, kw_only=True, tag="compressed"):
 
     def _index(self, rate: int, indexer: Indexer, rank: int, site: Site) -> Iterator[Row]:
         heads, width = Dim("index_heads", indexer.heads), Dim("index_head_dim", indexer.head_dim)
-        yield from self._compress(rate, 2, width, None, site)
+        quantized = indexer.head_dim % _KEY_SERVED == 0
+        yield from self._compress(
+            rate,
+            2,
+            width,
+            None,
+            site,
+            state=Role.INDEXER_KEY_STATE,
+            served_as=KEYS_SERVED_AS if quantized else None,
+        )
         yield from site.linear(Role.INDEXER_Q, axis(heads, width), axis(Dim("q_lora_rank", rank)))
         yield from site.linear(Role.INDEXER_WEIGHTS, axis(heads), site.hidden_axis)
         # The reference weights and sums the heads elementwise, so only the dot products are matmul FLOPs.
-        yield site.op(Role.INDEXER_SCORES, heads, width, extent=per_pair(Keys(KeysKind.BLOCKS, rate)))
+        yield site.op(
+            Role.INDEXER_SCORES,
+            heads,
+            width,
+            extent=per_pair(Keys(KeysKind.BLOCKS, rate)),
+            operands="mxfp4" if quantized else None,
+        )

@@ -21,6 +21,15 @@ from moecalc.ir.step import ALL_PAIRS, Domain, Extent, Form, Keys, KeysKind
 NAIVE = (Form.NAIVE,)
 ABSORBED = (Form.ABSORBED,)
 
+KEYS_SERVED_AS = "fp8-row128"
+"""Index keys as DeepSeek's own code keeps them, E4M3 with one float32 scale per 128 values, whatever the rest of the
+cache is: deepseek-ai/DeepSeek-V3.2-Exp@3b99a53 inference/model.py, class Indexer (`k_cache`, `k_scale_cache`). vLLM
+(DeepseekV32IndexerCache) and SGLang (index_k_with_scale_buffer) do the same."""
+_QUANTIZED = 128
+"""Values that share a scale there: no kernel quantizes keys of another width."""
+_SCORED_IN = "fp8"
+"""inference/kernel.py of the same, `fp8_index`: both operands of the scores are E4M3."""
+
 
 class Indexer(Block, frozen=True, kw_only=True):
     """Lightning indexer: scores every key with a few small heads; attention keeps the best `top_k` keys."""
@@ -135,7 +144,10 @@ class MLA(Block, frozen=True, kw_only=True, tag="mla"):
         yield from site.linear(Role.INDEXER_K, axis(head_dim), site.hidden_axis)
         yield from norm_rows(indexer.norm, Role.INDEXER_NORM, site, axis(head_dim))
         yield from site.linear(Role.INDEXER_WEIGHTS, axis(heads), site.hidden_axis)
-        yield site.op(Role.INDEXER_SCORES, heads, head_dim, extent=per_pair(ALL_PAIRS))
+        quantized = indexer.head_dim % _QUANTIZED == 0
+        operands = _SCORED_IN if quantized else None
+        yield site.op(Role.INDEXER_SCORES, heads, head_dim, extent=per_pair(ALL_PAIRS), operands=operands)
         # The weighted sum over the indexer's heads, a matmul in the reference.
-        yield site.op(Role.INDEXER_SCORES, heads, extent=per_pair(ALL_PAIRS))
-        yield site.state(Role.INDEXER_KEY_STATE, head_dim, slots=Slots())
+        yield site.op(Role.INDEXER_SCORES, heads, extent=per_pair(ALL_PAIRS), operands=operands)
+        served_as = KEYS_SERVED_AS if quantized else None
+        yield site.state(Role.INDEXER_KEY_STATE, head_dim, slots=Slots(), served_as=served_as)

@@ -65,6 +65,11 @@ def _grouped(a: Any, b: Any, *_: Any, **__: Any) -> int:
     return int(2 * prod(a) * b[-1])
 
 
+def _int8(a: Any, b: Any, *_: Any, **__: Any) -> int:
+    """Rows [rows, in] times a matrix [out, in]."""
+    return int(2 * prod(a) * b[0])
+
+
 def _solve(a: Any, b: Any, *_: Any, **__: Any) -> int:
     """A triangular system of n rows for each column: n^2 / 2 multiply-accumulates."""
     return int(prod(b) * a[-1])
@@ -72,6 +77,7 @@ def _solve(a: Any, b: Any, *_: Any, **__: Any) -> int:
 
 _NAMED: dict[str, Callable[..., int]] = {
     "_grouped_mm": _grouped,
+    "_weight_int8pack_mm": _int8,
     "_scaled_dot_product_flash_attention_for_cpu": _attention,
     "_scaled_dot_product_flash_attention": _attention,
     "_scaled_dot_product_efficient_attention": _attention,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from moecalc.profile.build.weight_only import WeightOnly
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -32,6 +34,8 @@ def grouped_matmul(x: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
 
 def is_grouped(weight: Tensor) -> bool:
     """Whether torch multiplies all experts of this weight in one call."""
+    if isinstance(weight, WeightOnly):  # made dense, which is better done by one expert at a time
+        return False
     size = weight.element_size()
     aligned = all(side * size % ALIGNMENT == 0 for side in weight.shape[1:])
     return aligned and _offered(weight.device.type, weight.dtype)

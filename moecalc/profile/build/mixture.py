@@ -11,7 +11,7 @@ from moecalc.ir.blocks.moe import MoE, SharedExpert
 from moecalc.ir.roles import Role
 from moecalc.ir.rows import Pool, Selection
 from moecalc.profile.build.elementwise import activated
-from moecalc.profile.build.grouped import grouped_matmul
+from moecalc.profile.build.grouped import grouped_matmul, is_grouped
 from moecalc.profile.build.ranges import named
 from moecalc.profile.build.refusal import check_fields
 from moecalc.profile.build.tensors import Module, Store
@@ -78,6 +78,8 @@ class Mixture(Module):
         self.shared = SharedExperts(block.shared, store, numerics) if block.shared else None
         self.elsewhere: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
         """What runs experts that lie on several ranks: (tokens, experts chosen, their weights) -> mixed outputs."""
+        # torch is asked here, once: if it were while FLOPs are counted, they would count too.
+        is_grouped(self.up)
         self.last_chosen: Tensor | None = None
         """[tokens, top_k] of the last call; indices from `experts` on have no weights."""
 

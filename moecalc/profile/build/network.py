@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from moecalc.ir.architecture import Architecture
+    from moecalc.specs.formats import Precision
     from moecalc.specs.routing import Skew
 
 
@@ -79,7 +80,8 @@ class Network(Module):
             if place.kind in shared:
                 self.layers.append(shared[place.kind])
                 continue
-            store = self._store(place.layer.lower(site), f"layer {place.index} (`{place.kind}`)", filling)
+            where = f"layer {place.index} (`{place.kind}`)"
+            store = self._store(place.layer.lower(site), where, filling, place.index)
             made = Sublayers(place.layer, store, numerics, place.index, forced)
             self._keep(store)
             self.layers.append(made)
@@ -102,9 +104,9 @@ class Network(Module):
         self.head_bias = store.take_if(head.bias, Role.HEAD_BIAS)
         self._keep(store)
 
-    def _store(self, rows: Iterable[Row], place: str, filling: Filling) -> Store:
+    def _store(self, rows: Iterable[Row], place: str, filling: Filling, index: int | None = None) -> Store:
         """The tensors of one place. A rank of several makes a part of some."""
-        return Store(rows, place, filling)
+        return Store(rows, place, filling, index)
 
     def _keep(self, store: Store) -> None:
         store.finish()
@@ -211,8 +213,11 @@ def build(
     routing: Skew | None = None,
     seed: int = 0,
     numerics: Numerics | None = None,
+    precision: Precision | None = None,
 ) -> Network:
     """A network with random weights, made on the device; on `meta` nothing is allocated.
+
+    With a `precision` matrices that it stores in 8 bits are weight-only, and all else is in `dtype`.
 
     `layers` is `all`, or the kinds to build beside embedding and head, each as often as it is named. `routing` forces
     the experts' choices; None leaves them to the random router. Raises InputError naming what cannot be built.
@@ -221,6 +226,6 @@ def build(
     generator = None if where.type == "meta" else torch.Generator(where).manual_seed(seed)
     forced = None if routing is None else Forced(routing, seed)
     built = places(architecture, layers)
-    filling = Filling(dtype, where, generator)
+    filling = Filling(dtype, where, generator, precision)
     with torch.no_grad():
         return Network(architecture, built, filling, numerics or Numerics(), forced)

@@ -11,13 +11,17 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from msgspec.structs import replace
 
 from moecalc.ir.roles import Role
 from moecalc.ir.rows import Access, Row, Weight
 from moecalc.profile.build.refusal import refused
+from moecalc.profile.build.weight_only import made_weight_only
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from moecalc.specs.formats import Format, Precision
 
 DTYPES = {
     "fp32": torch.float32,
@@ -39,6 +43,9 @@ class Stored(NamedTuple):
     place: str
     """Where it stands: `embedding`, `head`, or `layer 3`."""
     tensor: Tensor
+    """Its values, in the row's shape."""
+    beside: tuple[Tensor, ...] = ()
+    """What its format stores beside them: scales."""
 
 
 class Filling(NamedTuple):
@@ -47,20 +54,31 @@ class Filling(NamedTuple):
     dtype: torch.dtype
     device: torch.device
     generator: torch.Generator | None
+    precision: Precision | None = None
+    """How rows are stored where that is not `dtype`."""
 
 
 class Store:
     """The tensors of one place in the network, until its modules have taken them."""
 
-    def __init__(self, rows: Iterable[Row], place: str, filling: Filling) -> None:
+    def __init__(self, rows: Iterable[Row], place: str, filling: Filling, index: int | None = None) -> None:
+        """`index` is the layer's: how it is stored may depend on it."""
         self.place = place
         self.stored: list[Stored] = []
-        self._left: dict[Role, deque[Tensor]] = defaultdict(deque)
+        self._left: dict[Role, deque[Any]] = defaultdict(deque)
         for row in rows:
-            if isinstance(row, Weight) and row.tied_to is None:
-                tensor = torch.nn.Parameter(_made(row, filling), requires_grad=False)
-                self.stored.append(Stored(row, place, tensor))
-                self._left[row.role].append(tensor)
+            if not isinstance(row, Weight) or row.tied_to is not None:
+                continue
+            stored_as = _format_of(row, filling.precision, index)
+            if stored_as is not None:
+                dtype, device, generator = filling[:3]
+                weight = made_weight_only(shape_of(row), stored_as, dtype, device, generator)
+                self.stored.append(Stored(row, place, weight.values, weight.beside))
+                self._left[row.role].append(weight)
+                continue
+            tensor = torch.nn.Parameter(_made(row, filling), requires_grad=False)
+            self.stored.append(Stored(row, place, tensor))
+            self._left[row.role].append(tensor)
 
     def take(self, role: Role) -> Tensor:
         """The next tensor of that role. Raises InputError where the ledger has none left."""
@@ -77,6 +95,15 @@ class Store:
         left = [role.value for role, tensors in self._left.items() if tensors]
         if left:
             raise refused(f"{self.place} with `{'`, `'.join(left)}`")
+
+
+def _format_of(row: Weight, precision: Precision | None, index: int | None) -> Format | None:
+    """The format of a matrix that is not stored in the run's type; None for all others."""
+    if precision is None or row.stored_as is not None:
+        return None
+    alone = row if index is None else replace(row, layers=1, indices=(index,))
+    found = precision.format_of(alone)
+    return found if found.for_matrices else None
 
 
 def dtype_of(stored_as: str | None, default: torch.dtype) -> torch.dtype:

@@ -76,8 +76,8 @@ class RankNetwork(Network):
         if self._plan.expert > 1 and isinstance(layer.ffn, Mixture):
             layer.ffn.elsewhere = (dealt if self._plan.tensor > 1 else exchanged)(layer.ffn, self._group)
 
-    def _store(self, rows: Iterable[Row], place: str, filling: Filling) -> Store:
-        return super()._store((self._of_rank(row) for row in rows), place, filling)
+    def _store(self, rows: Iterable[Row], place: str, filling: Filling, index: int | None = None) -> Store:
+        return super()._store((self._of_rank(row) for row in rows), place, filling, index)
 
     def _of_rank(self, row: Row) -> Row:
         """The row with the experts that the rank has of it; all else is small already."""

@@ -31,6 +31,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     context: int
     batches: tuple[int, ...] = (1,)
     dtype: str = "bf16"
+    quant: str | None = None
+    """A recipe that stores matrices in 8 bits, which are multiplied in `dtype`."""
     layers: Layers = "auto"
     skew: Skew = UNIFORM_SKEW
     repeats: int = DEFAULT_REPEATS
@@ -49,21 +51,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError(
                 f"`--repeat` is {self.repeats}", hint=f"give a whole number from 1 to {MOST_REPEATS:,}"
             )
+        if self.quant and (self.via or self.calibrate):
+            other = "--calibrate" if self.calibrate else f"--via {self.via}"
+            raise InputError(
+                f"`--quant {self.quant}` stores weights of moecalc's own modules, in a run of their own",
+                hint=f"leave `--quant` or `{other}` out",
+            )
         if self.via and self.layers == "kinds":
             raise InputError(
                 "`--layers kinds` takes a model apart, and `--via transformers` runs the library's own whole",
                 hint="leave one of them out",
             )
-
-
-def batches_of(text: str | None, *, calibrate: bool) -> tuple[int, ...]:
-    """Batches as typed: `1,8,64`, in order, each once. Raises InputError where they cannot be read."""
-    if text is None:
-        return CALIBRATED_BATCHES if calibrate else (1,)
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() and word.isascii() for word in words):
-        raise InputError(f"`--batch {text}`: not a list of batches", hint="type numbers: `--batch 1,8,64`")
-    found = sorted({int(word) for word in words})
-    for batch in found:
-        check_length("batch", batch)
-    return tuple(found)

@@ -5,13 +5,14 @@ from functools import cached_property
 import msgspec
 
 from moecalc.api.model import Model
+from moecalc.api.precision import precision_for
 from moecalc.calc import memory
 from moecalc.calc.deploy.activations import activation_peak
 from moecalc.calc.deploy.ranks import Sharded
 from moecalc.calc.speed.expectation import decode_terms, prefill_terms
 from moecalc.calc.speed.machine import Machine
 from moecalc.calc.speed.reads import Routing
-from moecalc.calc.speed.roofline import Roofline, StepTime
+from moecalc.calc.speed.roofline import Roofline, StepTime, operand_formats
 from moecalc.ir.roles import Component, Role
 from moecalc.ir.rows import Ledger, OpKind
 from moecalc.ir.step import Step
@@ -27,6 +28,10 @@ class Computed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     model: Model
     dtype: str
     routing: Routing
+    quant: str | None = None
+    """The recipe that stores the matrices; None: in the dtype."""
+    dense_bytes: int = 0
+    """What a stored matrix takes that is made dense for its use."""
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -35,8 +40,10 @@ class Computed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     @cached_property
     def precision(self) -> Precision:
-        """All weights in the dtype, but those that are stored in one of their own."""
-        return Precision(self.dtype)
+        """All weights in the dtype, but those that are stored in one of their own, or as the recipe has it."""
+        if self.quant is None:
+            return Precision(self.dtype)
+        return msgspec.structs.replace(precision_for(self.model, self.quant), default=self.dtype)
 
     @property
     def parameters(self) -> int:
@@ -56,7 +63,7 @@ class Computed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         """Activations at their peak: an estimate from the widths of matrices, without workspaces of kernels."""
         element_bytes = find_format(self.dtype).bits // 8
         made = activation_peak(self.ledger, Plan(), step.batch * step.new, step.batch, element_bytes)
-        return int(made.total_bytes)
+        return int(made.total_bytes) + self.dense_bytes
 
     def peak_bytes(self, step: StepPlan) -> int:
         """Weights, state and activations."""
@@ -73,7 +80,7 @@ class Computed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     def roofline(self, ceilings: Ceilings, device: str) -> Roofline:
         """The model on one device that does what was measured, in this dtype."""
-        formats = dict.fromkeys((*self.precision.formats, "fp32", "bf16", self.dtype))
+        formats = dict.fromkeys(("fp32", *operand_formats(self.ledger, self.precision, self.dtype)))
         return Roofline(
             sharded=Sharded(ledger=self.ledger, plan=Plan()),
             precision=self.precision,

@@ -10,6 +10,7 @@ from moecalc.errors import InputError
 from moecalc.ir.roles import Component, Role
 from moecalc.profile.measure.asked import Asked
 from moecalc.profile.measure.runner import Runner
+from moecalc.specs.formats import Precision
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,13 +99,14 @@ class ReferenceMaker:
         raise AssertionError(kind)
 
 
-def maker_for(model: Model, asked: Asked, device: Any, dtype: Any) -> Maker:
+def maker_for(model: Model, asked: Asked, device: Any, dtype: Any, precision: Precision) -> Maker:
     """The one that was asked for. Raises InputError where it cannot build the model."""
     if asked.via == "transformers":
         return ReferenceMaker(model, asked, device, dtype)
     from moecalc.profile.measure.own import OwnMaker
 
-    return OwnMaker(model, asked, device, dtype, _vocabulary(model))
+    stored = precision if asked.quant else None
+    return OwnMaker(model, asked, device, dtype, _vocabulary(model), stored)
 
 
 def _vocabulary(model: Model) -> int:

@@ -10,6 +10,7 @@ from moecalc.profile.measure.asked import Asked
 from moecalc.profile.measure.making import Kind
 from moecalc.profile.measure.runner import Runner
 from moecalc.profile.measure.steps import Touched
+from moecalc.specs.formats import Precision
 
 
 class OwnRunner:
@@ -31,8 +32,8 @@ class OwnRunner:
         return (entry.tensor for entry in self._network.weights() if entry.row.kind is Stored.PARAMETER)
 
     def tensors(self) -> Iterator[Any]:
-        """These and its buffers."""
-        return (entry.tensor for entry in self._network.weights())
+        """These, their scales, and its buffers."""
+        return (tensor for entry in self._network.weights() for tensor in (entry.tensor, *entry.beside))
 
     def new_state(self, batch: int, slots: int) -> Any:
         """Every slot allocated."""
@@ -87,13 +88,21 @@ class OwnMaker:
     name = "moecalc"
     notes: Sequence[str] = ()
 
-    def __init__(self, model: Model, asked: Asked, device: Any, dtype: Any, vocabulary: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        asked: Asked,
+        device: Any,
+        dtype: Any,
+        vocabulary: int,
+        precision: Precision | None = None,
+    ) -> None:
         from moecalc.profile.build.plan import kinds
 
         self._architecture = model.architecture
         self._asked = asked
         self.device = device
-        self._dtype = dtype
+        self._dtype, self._precision = dtype, precision
         self.vocabulary = vocabulary
         found = kinds(self._architecture)  # refuses models of several stacks
         stack = self._architecture.stacks[0]
@@ -131,6 +140,7 @@ class OwnMaker:
             layers=layers,
             routing=self._asked.skew if self._routed else None,
             seed=self._asked.seed,
+            precision=self._precision,
         )
         return OwnRunner(network.eval())
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
+from msgspec import structs
+
 from moecalc.api.model import Model
 from moecalc.calc.routing.skewed import routing_under
 from moecalc.calc.speed.calibrated import calibrate
@@ -48,10 +50,10 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     torch = import_torch()
     device = choose_device(asked.gpu, cpu=asked.cpu)
     dtype = torch_dtype(asked.dtype, device)
-    computed = Computed(model=model, dtype=asked.dtype, routing=routing_under(asked.skew))
+    computed = _computed(model, asked, dtype)
     steps = steps_of(asked.prompt, asked.context, asked.batches, calibrate=asked.calibrate)
     check_positions(computed, steps)
-    maker = maker_for(model, asked, device, dtype)
+    maker = maker_for(model, asked, device, dtype, computed.precision)
     whole = _is_whole(computed, asked, steps, maker, free_bytes(device))
     if asked.trace and not whole:
         raise InputError(
@@ -92,6 +94,7 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
         seed=asked.seed,
         runner=maker.name,
         dtype=asked.dtype,
+        quant=asked.quant,
         layers="whole" if whole else "composed",
         prompt=asked.prompt,
         context=asked.context,
@@ -106,6 +109,16 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
         calibration=calibration,
         notes=tuple(notes),
     )
+
+
+def _computed(model: Model, asked: Asked, dtype: Any) -> Computed:
+    computed = Computed(model=model, dtype=asked.dtype, routing=routing_under(asked.skew), quant=asked.quant)
+    if asked.quant is None:
+        return computed
+    from moecalc.profile.build.weight_only import dense_bytes
+
+    most = dense_bytes(computed.ledger.weights, computed.precision, dtype)
+    return structs.replace(computed, dense_bytes=most)
 
 
 _Seen = tuple[Sample, tuple[ComponentTime, ...]]

@@ -6,7 +6,7 @@ import csv
 from typing import TYPE_CHECKING, Any
 
 from moecalc.errors import InputError
-from moecalc.sources.routing_records.fields import CHOICES, COUNTS
+from moecalc.sources.routing_records.fields import CHOICES, COUNTS, check_cells
 from moecalc.specs.recordings import MAX_EXPERTS
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 2**28
 """Of text; more is read from npy files, thirty times faster."""
-
-MAX_LAYERS = 4096
 
 COUNT_HEADS = (("layer_id", "expert_id", "count"), ("layer", "expert", "count"))
 """The first as SGLang's recorder wrote it before it wrote `.pt`: one file a rank, without experts that nobody chose."""
@@ -72,9 +70,8 @@ def _counted(rows: list[tuple[int, list[str]]]) -> dict[str, Any]:
         of_layer[expert] = of_layer.get(expert, 0) + count
     if not found:
         raise InputError("the table has a head and no rows", hint="record while tokens run through the model")
-    if len(found) > MAX_LAYERS:
-        raise InputError(f"counts of {len(found):,} layers", hint=f"at most {MAX_LAYERS:,} are read")
     width = max(max(counts) for counts in found.values()) + 1
+    check_cells(len(found) * width)
     layers = sorted(found)
     return {
         COUNTS[0]: [[found[layer].get(expert, 0) for expert in range(width)] for layer in layers],

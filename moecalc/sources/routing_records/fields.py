@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from moecalc.errors import InputError
-from moecalc.specs.recordings import INSTALL, MAX_EXPERTS, Recording
+from moecalc.specs.recordings import INSTALL, MAX_CELLS, MAX_EXPERTS, Recording
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,6 +72,15 @@ def _stated_experts(fields: dict[str, Any]) -> int | None:
     return stated
 
 
+def check_cells(cells: int) -> None:
+    """Raise InputError for more counts than models have, before they are made."""
+    if cells > MAX_CELLS:
+        raise InputError(
+            f"{cells:,} counts of experts, over all layers",
+            hint=f"at most {MAX_CELLS:,} are read: is it a recording of loads or choices?",
+        )
+
+
 def _of_counts(fields: dict[str, Any], counts: Any, slots: Any, stated: int | None, source: str) -> Recording:
     notes = tuple(fields.get("notes", ()))
     if getattr(counts, "ndim", 2) == 3 and counts.dtype.kind in "iu" and counts.size:
@@ -79,6 +88,7 @@ def _of_counts(fields: dict[str, Any], counts: Any, slots: Any, stated: int | No
             raise InputError(f"a count is {int(counts.min()):,}", hint="counts are not negative")
         notes = (*notes, f"{len(counts):,} steps added up")
         counts = counts.sum(axis=0, dtype="int64")
+    check_cells(getattr(counts, "size", 0))
     counts = _lists(counts)
     if _is_deep(counts):
         notes = (*notes, f"{len(counts):,} steps added up")
@@ -132,6 +142,7 @@ def _of_choices(
             f"{top_k:,} choices per token among {width:,} experts",
             hint="choices have the shape [tokens, layers, top_k]; counts are named `counts`",
         )
+    check_cells(layers * width)
     notes = tuple(fields.get("notes", ()))
     if stated is None:
         notes = (*notes, f"{width:,} experts: the highest index chosen; name the model where it has more")
@@ -277,6 +288,7 @@ def _matrix(rows: Any) -> list[list[int]]:
     if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):
         raise InputError("the counts are no table", hint="counts have the shape [layers, experts]")
     width = len(rows[0])
+    check_cells(len(rows) * width)
     for number, row in enumerate(rows):
         if len(row) != width:
             raise InputError(

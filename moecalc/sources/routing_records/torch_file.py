@@ -32,9 +32,12 @@ def read_torch(file: Path) -> dict[str, Any]:
     except ImportError:
         raise InputError("files of torch need it, and it is not installed", hint=TORCH) from None
     import pickle
+    import warnings
 
     try:
-        found = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of pickles it refuses next
+            found = torch.load(file, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError):
         raise InputError(
             "it is no file of tensors alone, or a damaged one",

@@ -40,6 +40,13 @@ def test_energy_and_carbon():
     assert energy(SECONDS, Draw(Decimal(1400), ""), None).grams_co2 is None
 
 
+def test_hosts_and_the_site_draw_too():
+    # 8 x (700 + 575) W x 1.2 for half an hour: a machine of 10.2 kW, of which the devices are 5.6
+    draw = Draw(Decimal(5600), "", host_watts=Decimal(4600), pue=Decimal("1.2"))
+    assert draw.site_watts == 12_240
+    assert energy(SECONDS, draw, None).watt_hours.ceiling == 6120
+
+
 def test_ceiling_and_expectation_never_mix():
     known = Figure(ceiling=1.0, least=0.5, expected=2.0, low=1.5, high=4.0)
     assert added(known, known) == Figure(ceiling=2.0, least=1.0, expected=4.0, low=3.0, high=8.0)

@@ -7,8 +7,11 @@ from msgspec.structs import replace
 
 from moecalc.api.fit_setting import Asked
 from moecalc.calc.deploy.budget import Holding, fullest
-from moecalc.calc.deploy.fitting import COUNTS, Room, Search, Shards, best_holding, roomiest
+from moecalc.calc.deploy.case import Room
+from moecalc.calc.deploy.fitting import best_holding, roomiest
+from moecalc.calc.deploy.search import COUNTS, Search
 from moecalc.calc.deploy.sharding import layer_count
+from moecalc.calc.deploy.shards import Shards
 from moecalc.errors import InputError
 from moecalc.specs.hardware import accelerators
 from moecalc.specs.plan import Plan

@@ -16,6 +16,7 @@ from moecalc.api.rooflines import roofline
 from moecalc.calc.design.figures import evaluated, pooled
 from moecalc.calc.design.search import Case, formulas_of
 from moecalc.calc.speed.machine import machine
+from moecalc.calc.speed.roofline import operand_formats
 from moecalc.ir.rows import Kind
 from moecalc.ir.symbolic import Table
 from moecalc.render.spec_yaml import spec_yaml
@@ -118,7 +119,7 @@ def test_formulas_equal_a_rebuilt_model_to_the_last_unit(name, tmp_path):
                 assert figures.state_bytes == again.state_bytes(context)
                 for batch in BATCHES:
                     ceiling = roofline(again, parse("h100"), Plan()).decode(batch, context)
-                    bound = machine(device, tuple(dict.fromkeys((*precision.formats, "bf16", case.kv_dtype))))
+                    bound = machine(device, operand_formats(again.ledger, precision, case.kv_dtype))
                     assert figures.step_seconds(bound, batch) == ceiling.seconds
 
 

@@ -115,6 +115,8 @@ def test_what_is_exported_is_what_sglang_takes_and_nothing_else():
         ({"ranks": 5}, "do not divide among 5 ranks"),
         ({"ranks": 8, "redundant": 3}, "do not divide among 8 ranks"),
         ({"ranks": 0}, "fewer than one rank"),
+        ({"ranks": 8, "redundant": -4}, "-4 copies of 12 experts"),
+        ({"ranks": 8, "redundant": 10**9}, "1,000,000,000 copies of 12"),
         ({"ranks": 8, "redundant": 4, "nodes": 3}, "do not divide among 3 nodes"),
     ],
 )

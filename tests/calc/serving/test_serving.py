@@ -10,6 +10,7 @@ from moecalc.api.fitting import fit
 from moecalc.api.fleets import fleet_of
 from moecalc.api.loading import load
 from moecalc.api.model import Model
+from moecalc.api.offering import offers
 from moecalc.api.serving import serve
 from moecalc.calc.deploy.ranks import Sharded
 from moecalc.calc.serving.padding import padding_bytes
@@ -161,6 +162,42 @@ def test_kernels_pad_each_ranks_slice_of_mxfp4_experts() -> None:
     assert padding_bytes(slices, 0, found.precision, VLLM) * 8 > padding_bytes(
         whole, 0, found.precision, VLLM
     )
+
+
+@pytest.mark.parametrize(
+    ("gpu", "hidden_size", "intermediate_size"),
+    [
+        ("rtx-pro-6000", 3072, 2944),  # Marlin: 256 and 128
+        ("8xb200", 3072, 3072),  # FlashInfer's TRTLLM kernels: 256 and 256
+        ("gb300", 3072, 3072),
+        ("mi300x", 3072, 3072),  # ROCm: 256 and 256
+        ("arc-pro-b60", 2944, 2944),  # XPU: 128 and 128
+        ("b200+h100", 3072, 2944),  # where not all have another rule, Marlin's
+    ],
+)
+def test_other_devices_run_kernels_with_other_tiles(
+    gpu: str, hidden_size: int, intermediate_size: int
+) -> None:
+    """Sides of gpt-oss's experts, 2,880 by 2,880, as vLLM's code rounds them up before it allocates them."""
+    found, fleet = model("gpt-oss-20b"), fleet_of(gpu, None)
+    assert fleet is not None
+    whole, stored = Sharded(ledger=found.ledger, plan=Plan()), 0
+    for row in found.ledger.weights:
+        if row.pool is not None and len(row.shape) == 3:
+            stored += found.precision.bytes_of(row)
+    blocks = 24 * 32 * 3 * hidden_size * intermediate_size // 32  # of 16 bytes and a scale
+    assert padding_bytes(whole, 0, found.precision, VLLM.on(fleet.devices)) == blocks * 17 - stored
+
+
+def test_fit_tries_each_device_by_its_own_tiles() -> None:
+    found = offers("gpt-oss-120b", quant="released", engine="vllm", context=8192)
+    ranks = {offer.device: offer for offer in found.offers if offer.count == 1}
+    gap = ranks["b200"].rank.overhead_bytes - ranks["rtx-pro-6000"].rank.overhead_bytes
+    assert gap == 36 * 128 * 3 * 3072 * (3072 - 2944) // 32 * 17
+    assert not {offer.kind for offer in found.offers} & {"cpu"}
+    assert not [
+        offer for offer in found.offers if offer.device.startswith(("m1-", "m2-", "m3-", "m4-", "m5-"))
+    ]
 
 
 def test_experts_of_whole_tiles_and_of_other_formats_are_not_padded() -> None:

@@ -10,8 +10,14 @@ import pytest
 import moecalc
 from moecalc.api.fleets import fleet_of
 from moecalc.api.rooflines import roofline
-from moecalc.calc.speed.expectation import Expected, NoExpectation, expect_decode, expect_prefill
-from moecalc.calc.speed.traffic import SHARED
+from moecalc.calc.speed.expectation import (
+    Expected,
+    NoExpectation,
+    decode_terms,
+    expect_decode,
+    expect_prefill,
+)
+from moecalc.calc.speed.traffic import SHARED, UNIFORM
 from moecalc.specs.expectations import LEAST_DEVICES, LEAST_ROWS, fit
 from moecalc.specs.plan import Plan
 
@@ -47,6 +53,14 @@ def test_longer_prompts_between_the_steps_slow_them_down(served):
     short = expect_decode(served, 64, 4096, served=True, prompt=1000, output=1000)
     long = expect_decode(served, 64, 4096, served=True, prompt=4000, output=200)
     assert long.seconds > short.seconds
+
+
+def test_a_pass_for_each_prompt_costs_its_operations_however_short_the_prompt(served):
+    terms = decode_terms(served, 64, 4096, UNIFORM, (1, 128))
+    # 64 sequences of 128 tokens end half a time per step, and as many prompts are read.
+    assert terms["passes"] == terms["operations"] / 2
+    assert decode_terms(served, 64, 4096, UNIFORM, (8192, 128))["passes"] == terms["passes"]
+    assert decode_terms(served, 64, 4096, UNIFORM)["passes"] == 0
 
 
 def test_generic_is_a_serving_engine_where_several_sequences_are_served(served):
@@ -105,12 +119,27 @@ def test_a_layer_split_adds_no_decode_speed():
             "how chunks of a prompt overlap",
         ),
         (lambda: expect_prefill(bound("llama-3.1-8b", "h100"), 1024, 8), "0 published measurements"),
+        (
+            lambda: expect_prefill(bound("llama-3.1-8b", "h100"), 1024, past=100_000, engine="vllm"),
+            "cached tokens before the prompt are far from what was measured in `prefill-b1` on NVIDIA GPUs with HBM",
+        ),
+        (
+            lambda: expect_prefill(bound("llama-3.1-8b", "m2-ultra"), 1024, past=100_000, engine="llama.cpp"),
+            "on Apple silicon (0 to 32,768)",
+        ),
     ],
 )
 def test_says_why_nothing_is_expected(found, reason):
     answer = found()
     assert isinstance(answer, NoExpectation)
     assert reason in answer.reason
+
+
+def test_cached_tokens_before_a_prompt_take_longer_where_they_were_measured():
+    at = bound("llama-3.1-8b", "m2-ultra")
+    behind = [expect_prefill(at, 2048, past=past, engine="llama.cpp").seconds for past in (0, 8192, 32_768)]
+    assert behind == sorted(behind)
+    assert behind[0] < behind[-1]
 
 
 def test_a_prompt_takes_no_less_than_its_arithmetic():

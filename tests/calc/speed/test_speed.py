@@ -1,5 +1,7 @@
 """Decode steps at the ceiling: against arithmetic written out, and properties that hold for every plan."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from moecalc.calc.speed.speed import binding, changes
 from moecalc.calc.speed.speed_groups import decode_groups
 from moecalc.calc.speed.sweep import FEW, decode_grid
 from moecalc.calc.speed.traffic import SHARED, Routing
+from moecalc.ir.rows import Pool
 from moecalc.specs.plan import Plan
 from tests.calc import released
 from tests.calc.speed.rooflines import BF16, roofline_of
@@ -189,15 +192,28 @@ def test_expert_parallel_copies_of_attention_send_tokens_to_their_experts():
     (transfer,) = found.transfers
     assert transfer.name == "all-to-all"
     # 58 routed layers, there and back, 8 sequences of each rank, 7168 wide in 16 bits
-    assert transfer.sent_bytes == pytest.approx(58 * 2 * 8 * other_ranks(8, 8) * 7168 * 2, rel=1e-12)
+    assert transfer.sent_bytes == pytest.approx(
+        58 * 2 * 8 * other_ranks(8, Pool(256, 8)) * 7168 * 2, rel=1e-12
+    )
 
 
 def test_sums_over_rings_and_reached_ranks():
     assert all_reduce_bytes(2, 100) == 100
     assert all_reduce_bytes(1, 100) == 0
-    assert other_ranks(2, 1) == 0.5
-    assert other_ranks(8, 1) == 7 / 8
-    assert other_ranks(8, 10**6) == 7
+    assert other_ranks(2, Pool(8, 1)) == 0.5
+    assert other_ranks(8, Pool(8, 1)) == 7 / 8
+    assert other_ranks(8, Pool(8, 8)) == 7
+    assert other_ranks(8, Pool(64, 57)) == 7  # as 56 stand on the others
+
+
+@pytest.mark.parametrize(
+    ("pool", "ranks"), [(Pool(8, 2), 4), (Pool(8, 3), 2), (Pool(6, 2, null_experts=2), 3)]
+)
+def test_ranks_that_every_choice_of_different_experts_reaches(pool, ranks):
+    chosen = list(itertools.combinations(range(pool.experts + pool.null_experts), pool.top_k))
+    size = pool.experts // ranks
+    reached = sum(len({one // size for one in picked if one < pool.experts} - {0}) for picked in chosen)
+    assert other_ranks(ranks, pool) == pytest.approx(reached / len(chosen), rel=1e-12)
 
 
 # -------------------------------------------------------------------------------------------- speculation

@@ -4,10 +4,10 @@ from fractions import Fraction
 
 import pytest
 
-from moecalc.checks.budgets.file import Budget
 from moecalc.checks.budgets.limit import parse_limit
 from moecalc.checks.budgets.measure import Settings, parse_measure
 from moecalc.checks.budgets.outcome import BaseFigure, Checked, Figure, judge, with_data_of
+from moecalc.checks.budgets.parsed import Budget
 
 
 def budget(fail=None, warn=None, measure="weights"):

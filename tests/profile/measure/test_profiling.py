@@ -5,7 +5,7 @@ import json
 import pytest
 
 from moecalc.errors import InputError, UndeterminedError
-from moecalc.profile.measure.asked import Asked, batches_of
+from moecalc.profile.measure.asked import Asked
 from moecalc.profile.measure.profiling import profile
 from moecalc.specs.routing import parse_law
 from tests.profile.measure.models import DENSE, MIXTURE, POSITIONS, model
@@ -178,13 +178,3 @@ def test_without_torch_one_line_says_how_to_install(monkeypatch):
 def test_a_model_without_an_architecture_cannot_be_built():
     with pytest.raises(UndeterminedError, match="no known architecture"):
         profile(model("70B-A12B"), asked())
-
-
-@pytest.mark.parametrize("text", ["", "a", "0", "1,,2", "-1", "1.5"])
-def test_batches_that_are_none(text):
-    with pytest.raises(InputError, match="batch"):
-        batches_of(text, calibrate=False)
-
-
-def test_batches_in_order_and_once():
-    assert batches_of("8,1,8", calibrate=False) == (1, 8)

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -180,6 +181,28 @@ def test_what_is_no_recording_is_refused_with_a_reason(tmp_path, name):
         read_recording(file)
     assert said in str(refused.value)
     assert str(file) in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["zeros.npz", "rows.csv", "layers.npy", "table.json"])
+def test_a_small_file_that_says_more_than_memory_holds_is_refused(tmp_path, name):
+    file = tmp_path / name
+    if name == "zeros.npz":  # packed a thousand times smaller than it is
+        np.savez_compressed(file, counts=np.zeros((2100, 2100), np.int8))
+    elif name == "rows.csv":
+        file.write_text("layer,expert,count\n" + "".join(f"{layer},65535,1\n" for layer in range(65)))
+    elif name == "layers.npy":
+        np.save(file, np.array([[[0]] * 70 + [[60_000]]], dtype=np.int32))
+    else:
+        file.write_text(json.dumps([[1]] * (2**22 + 1)))
+    with pytest.raises(InputError, match="counts of experts, over all layers"):
+        read_recording(file)
+
+
+def test_a_pickle_is_refused_without_torch_s_own_warning(tmp_path, recwarn):
+    (tmp_path / "p.pt").write_bytes(pickle.dumps({"a": 1}, protocol=4))
+    with pytest.raises(InputError, match="no file of tensors alone"):
+        read_recording(tmp_path / "p.pt")
+    assert not recwarn.list
 
 
 def test_a_file_that_is_cut_off_or_not_there(tmp_path):
