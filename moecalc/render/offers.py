@@ -71,10 +71,10 @@ def api_words(cost: Cost) -> list[str]:
         parts = 1 if splits is None else splits.ceiling.prefill + splits.ceiling.decode
         rented = "the deployment" if parts == 1 else f"the split's {parts} deployments"
         said.append(
-            "1,000 req.: $ for as many requests; / ceiling, / expected: that over their cost here; even: from that "
-            f"many million tokens a day, in and out, paying for {rented} around the clock is cheaper; load: the share "
-            "of the day that they take at the ceiling, and expected; above 100% it cannot do as many, and the API is "
-            "cheaper at any volume"
+            "1,000 req.: $ for as many requests; / ceiling, / expected (where there is room): "
+            f"that over their cost here; even: from that many million tokens a day, in and out, paying for {rented} "
+            "around the clock is cheaper; load: the share of the day that they take at the ceiling, and expected; "
+            "above 100% it cannot do as many, and the API is cheaper at any volume"
         )
         said.append(_verdict(cost.buying.offers, rented))
     else:
