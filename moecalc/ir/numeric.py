@@ -11,6 +11,9 @@ from typing import Any, TypeAlias
 Number: TypeAlias = Any
 """An int, a Fraction, a numpy array of them, or a formula. Typed Any because those overload the operators used here."""
 
+SCALARS = (int, float, Fraction)
+"""Of these the larger is one of the two; the sums that serve arrays and formulas can round a float to its neighbour."""
+
 
 def product(factors: Iterable[Number]) -> Number:
     """The product of the factors; 1 for none."""
@@ -34,15 +37,15 @@ def whole(value: Number) -> Number:
 
 def minimum(a: Number, b: Number) -> Number:
     """Element by element the smaller of the two."""
-    if isinstance(a, int) and isinstance(b, int):
+    if isinstance(a, SCALARS) and isinstance(b, SCALARS):
         return min(a, b)
-    # b + (a - b) where a < b: stays exact for ints and Fractions and broadcasts over arrays.
+    # b + (a - b) where a < b: broadcasts over arrays, and is a formula where one is.
     return b + (a - b) * (a < b)
 
 
 def maximum(a: Number, b: Number) -> Number:
     """Element by element the larger of the two."""
-    if isinstance(a, int) and isinstance(b, int):
+    if isinstance(a, SCALARS) and isinstance(b, SCALARS):
         return max(a, b)
     return b + (a - b) * (a > b)
 

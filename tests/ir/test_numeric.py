@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from math import prod
+from random import Random
 
 import numpy as np
 import pytest
@@ -136,3 +137,12 @@ def test_sums_over_a_whole_number_written_as_a_fraction():
     assert sum_floor(4, n) == 10
     # 1 2 3 4 1 2 3 4 1 2
     assert sum_in_chunks(4, n) == 23
+
+
+def test_the_larger_and_the_smaller_of_two_floats_are_one_of_them():
+    """b + (a - b) can be a's neighbour: a ceiling would be neither of the times that bound it."""
+    random = Random(0)
+    for _ in range(1000):
+        a, b = random.random(), random.random() / 10
+        assert maximum(a, b) == maximum(b, a) == max(a, b)
+        assert minimum(a, b) == minimum(b, a) == min(a, b)
