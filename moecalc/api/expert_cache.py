@@ -9,8 +9,9 @@ import msgspec
 
 from moecalc.api.engine_rules import known_model
 from moecalc.api.skews import check_router, skew_of
-from moecalc.calc.deploy.fitted import Fit, Reading
+from moecalc.calc.deploy.fitted import Fit
 from moecalc.calc.deploy.offload import Offload
+from moecalc.calc.deploy.reading import Reading
 from moecalc.calc.routing.experts import pools_of
 from moecalc.calc.routing.inclusion import layers_of
 from moecalc.calc.routing.residency import Residency, residency

@@ -25,7 +25,6 @@ from moecalc.calc.deploy.fitted import (
     Fit,
     OffloadCeiling,
     Option,
-    Reading,
     Roomier,
     Setting,
     capacity_of,
@@ -197,15 +196,7 @@ def _ceiling(chosen: _Try) -> OffloadCeiling | None:
         return None
     return OffloadCeiling(
         tokens_per_second=demand.sequences / found.decode.seconds,
-        parts=tuple(
-            Reading(
-                name=part.name,
-                bytes=part.bytes,
-                expert_bytes=part.expert_bytes,
-                bytes_per_second=part.bytes_per_second,
-            )
-            for part in found.parts
-        ),
+        parts=found.parts,
     )
 
 

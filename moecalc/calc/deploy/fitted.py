@@ -10,6 +10,7 @@ from moecalc.calc.deploy.case import Case, Room
 from moecalc.calc.deploy.ktransformers import KtOffload
 from moecalc.calc.deploy.offload import Offload, all_layers, context_options, stage_slots, tensor_split
 from moecalc.calc.deploy.ranks import Surplus, kv_copies
+from moecalc.calc.deploy.reading import Reading
 from moecalc.ir.numeric import Number
 from moecalc.specs.engines import Engine
 from moecalc.specs.fleet import UNLISTED, Fleet, missing
@@ -54,21 +55,6 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     """The placement beside the RAM that was named, where it fits with that alone."""
     stages: tuple[int, ...] = ()
     """Layers of each pipeline stage where equal devices hold it with unequal stages only; empty elsewhere."""
-
-
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """What one GPU, or the RAM, reads in a decode step."""
-
-    name: str
-    bytes: float
-    expert_bytes: float
-    """Of these, those of routed experts that are touched."""
-    bytes_per_second: int
-
-    @property
-    def seconds(self) -> float:
-        """To read them."""
-        return self.bytes / self.bytes_per_second
 
 
 class OffloadCeiling(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from fractions import Fraction
 import msgspec
 
 from moecalc.calc.deploy.offload import Demand, Holds, Layers, Offload
+from moecalc.calc.deploy.reading import Reading
 from moecalc.calc.speed.roofline import Roofline, StepTime, Work
 from moecalc.calc.speed.traffic import SHARED, UNIFORM, Routing
 from moecalc.errors import UndeterminedError
@@ -36,26 +37,11 @@ def published_spread() -> str:
     )
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """What one GPU, or the RAM, contributes to a decode step."""
-
-    name: str
-    bytes: float
-    expert_bytes: float
-    """Of these, those of routed experts that are touched."""
-    bytes_per_second: int
-
-    @property
-    def seconds(self) -> float:
-        """To read them."""
-        return self.bytes / self.bytes_per_second
-
-
 class Hybrid(msgspec.Struct, frozen=True, kw_only=True):
     """The ceiling of an offload placement."""
 
     offload: Offload
-    parts: tuple[Part, ...]
+    parts: tuple[Reading, ...]
     """Of a decode step, under the routing assumption: the GPUs in order, then the RAM."""
     decode: StepTime
     unconditional: StepTime
@@ -78,16 +64,16 @@ class Placement(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     offload: Offload
     ram_bandwidth: int
 
-    def parts(self, tokens: int, routing: Routing, states: int) -> tuple[Part, ...]:
+    def parts(self, tokens: int, routing: Routing, states: int) -> tuple[Reading, ...]:
         """What a step of that many tokens reads where, with the state of that many sequences."""
         share = self.roofline.traffics[0].touched_share(tokens, routing)
         touched = 1 if share is None else share
         state = Fraction(states, self.demand.sequences) * self._state_read
 
-        def of(name: str, holds: Holds, bandwidth: int, looked_up: Number = 0) -> Part:
+        def of(name: str, holds: Holds, bandwidth: int, looked_up: Number = 0) -> Reading:
             experts = float(touched * holds.experts)
             size = float(holds.rest - looked_up) + experts + float(state * holds.state)
-            return Part(name=name, bytes=size, expert_bytes=experts, bytes_per_second=bandwidth)
+            return Reading(name=name, bytes=size, expert_bytes=experts, bytes_per_second=bandwidth)
 
         several = len(self.offload.gpus) > 1
         gpus = [
@@ -116,7 +102,7 @@ class Placement(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         )
         return self._step(parts, max(compute, *(part.seconds for part in parts)), compute, self._flops(work))
 
-    def _step(self, parts: tuple[Part, ...], seconds: float, compute: float, flops: Number) -> StepTime:
+    def _step(self, parts: tuple[Reading, ...], seconds: float, compute: float, flops: Number) -> StepTime:
         return StepTime(
             seconds=seconds,
             memory_seconds=sum(part.seconds for part in parts),
