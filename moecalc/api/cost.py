@@ -1,7 +1,7 @@
 """`cost`: dollars per million tokens, per request and per conversation, on rented or own devices; API prices beside."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -12,7 +12,7 @@ from moecalc.api.loading import load
 from moecalc.api.model import Model, StatedModel
 from moecalc.api.outlays import Terms, host_words
 from moecalc.api.plans import plan_from
-from moecalc.api.speed import drafting, speed
+from moecalc.api.speed import speculative, speed
 from moecalc.calc import memory
 from moecalc.calc.cost.cost import Cost, RequestCost
 from moecalc.calc.cost.figure import Figure
@@ -149,7 +149,7 @@ def cost(
         if mix is not None:
             asked = _request(bound, mix, chosen, pools, name, outlay, capacity, found, routing, link)
         if drafted is not None and acceptance is not None:
-            gains = _speculation(
+            gains = speculative(
                 found, bound, [pace.tokens for pace in curve], lengths[0], drafted, acceptance, routing
             )
     cost_ = Cost(
@@ -225,25 +225,6 @@ def _beside_ram(placed: Speed, part: Hybrid) -> tuple[Pace, Pace | None]:
         expectation=unknown,
     )
     return output, input_
-
-
-def _speculation(
-    found: Model,
-    bound: Roofline,
-    batches: Sequence[int],
-    context: int,
-    drafted: int,
-    acceptance: float,
-    routing: Routing,
-) -> speculation.Speculation:
-    drafter, words = drafting(found, bound)
-    return speculation.Speculation(
-        drafted=drafted,
-        acceptance=float(acceptance),
-        accepted=speculation.accepted_tokens(drafted, acceptance),
-        draft=words,
-        gains=speculation.speculate(bound, drafter, batches, context, drafted, float(acceptance), routing),
-    )
 
 
 def _mix(

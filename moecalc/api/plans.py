@@ -61,9 +61,6 @@ def training_plan_from(given: TrainingPlan | Mapping[str, Any] | None, devices: 
     for word, size in said.items():
         if word not in {"stages", "sp"} and (isinstance(size, bool) or not isinstance(size, int)):
             raise InputError(f"`--{word}` is {size!r}", hint="parallel sizes are whole numbers from 1")
-    for word, size in said.items():
-        if word not in {"stages", "sp"} and (isinstance(size, bool) or not isinstance(size, int)):
-            raise InputError(f"`--{word}` is {size!r}", hint="parallel sizes are whole numbers from 1")
     if "stages" in said:
         said["stages"] = _stages(said)
     return training_plan(devices, **{TRAINING_SIZES[word]: value for word, value in said.items()})

@@ -1,6 +1,6 @@
 """`speed`: how fast a model decodes and reads prompts on given devices, at the ceiling and as expected."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -273,21 +273,20 @@ def _speculation(
             "speculative decoding of a model that lies partly in RAM is not computed",
             hint="leave `--speculate` out, or name devices that hold the model",
         )
-    drafter, words = drafting(asked.model, bound)
     batches = sorted({*speculation.BATCHES, decode.batch})
-    return Speculation(
-        drafted=drafted,
-        acceptance=float(acceptance),
-        accepted=speculation.accepted_tokens(drafted, acceptance),
-        draft=words,
-        gains=speculation.speculate(
-            bound, drafter, batches, decode.context, drafted, float(acceptance), routing
-        ),
-    )
+    return speculative(asked.model, bound, batches, decode.context, drafted, acceptance, routing)
 
 
-def drafting(model: Model, bound: Roofline) -> tuple[speculation.Drafter | None, str]:
-    """What of a model drafts tokens ahead, and in words; None where nothing of it does."""
+def speculative(
+    model: Model,
+    bound: Roofline,
+    batches: Sequence[int],
+    context: int,
+    drafted: int,
+    acceptance: float,
+    routing: Routing,
+) -> Speculation:
+    """What drafting so many tokens a step yields at those batches, with what of the model drafts them."""
     architecture = model.architecture
     modules = int(architecture.mtp.modules) if architecture.mtp else 1
     # A semi-autoregressive drafter proposes all tokens in one pass of its stages.
@@ -299,7 +298,13 @@ def drafting(model: Model, bound: Roofline) -> tuple[speculation.Drafter | None,
             if architecture.drafter is None
             else "the model's own drafter, one pass for all tokens"
         )
-    return drafter, words
+    return Speculation(
+        drafted=drafted,
+        acceptance=float(acceptance),
+        accepted=speculation.accepted_tokens(drafted, acceptance),
+        draft=words,
+        gains=speculation.speculate(bound, drafter, batches, context, drafted, float(acceptance), routing),
+    )
 
 
 def _measured(text: str | None, decode: Decode, bound: Roofline, *, hybrid_: bool) -> Measured | None:

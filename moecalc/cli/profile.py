@@ -155,13 +155,15 @@ def command(
             "--save": save,
             "--calibrate": calibrate or None,
         }
+        from moecalc.api.plans import plan_from
+
         endpoint.refuse(of_run, "is not about a served model", "`--like` says which model it is")
         return endpoint.answer(
             url,
             served,
             like=like,
             gpu=gpu,
-            plan=deployment.plan_of(tp, None, ep, None, None, None),
+            plan=plan_from({"tp": tp, "ep": ep}),
             quant=quant,
             kv_dtype=kv_dtype,
             engine=engine,

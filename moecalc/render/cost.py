@@ -7,7 +7,6 @@ from moecalc.calc.cost.figure import Figure
 from moecalc.calc.cost.request import SERVED, Split
 from moecalc.calc.deploy.budget import MOST_SEQUENCES
 from moecalc.calc.speed.expectation import Expected, NoExpectation
-from moecalc.calc.speed.speculation import Gain
 from moecalc.render.amounts import NONE, dollars, or_none, significant
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table
@@ -83,8 +82,8 @@ def token_rows(cost: Cost) -> Rows:
     if served is not None:
         cells = _cells(cost, served.map(cost.outlay.usd))
         rows.append(["output, served", *[""] * (len(cells) - 2), *cells[-2:]])
-    if cost.speculation is not None:
-        usd = cost.speculative_usd_per_million(gain_of(cost))
+    if cost.speculation is not None and cost.gain is not None:
+        usd = cost.speculative_usd_per_million(cost.gain)
         label = f"output, {cost.speculation.drafted} drafted"
         rows.append([label, dollars(usd), *[""] * (len(rows[0]) - 2)])
     if cost.input is None:
@@ -94,9 +93,9 @@ def token_rows(cost: Cost) -> Rows:
 
 def speculation_words(cost: Cost) -> list[str]:
     """What drafting yields at this batch, and where it stops to pay."""
-    if cost.speculation is None:
+    told, gain = cost.speculation, cost.gain
+    if told is None or gain is None:
         return []
-    told, gain = cost.speculation, gain_of(cost)
     dearer = [other.batch for other in told.gains if other.speedup < 1]
     turn = f"; of these batches dearer at {', '.join(f'{batch:,}' for batch in dearer)}" if dearer else ""
     many = f"{told.drafted} token{'' if told.drafted == 1 else 's'} a step"
@@ -105,12 +104,6 @@ def speculation_words(cost: Cost) -> list[str]:
         f"at batch {gain.batch:,} {significant(gain.speedup)}x as fast at the ceiling{turn}; draft: {told.draft}"
     )
     return [said]
-
-
-def gain_of(cost: Cost) -> Gain:
-    """What speculation does at the batch that was asked about."""
-    assert cost.speculation is not None
-    return next(gain for gain in cost.speculation.gains if gain.batch == cost.batch)
 
 
 def curve_rows(cost: Cost) -> Rows:

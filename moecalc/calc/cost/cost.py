@@ -122,6 +122,12 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
         """Dollars per million tokens of a step."""
         return pace.per_million.map(self.outlay.usd)
 
+    @property
+    def gain(self) -> Gain | None:
+        """What speculation does at the batch that was asked about."""
+        gains = self.speculation.gains if self.speculation else ()
+        return next((gain for gain in gains if gain.batch == self.batch), None)
+
     def speculative_usd_per_million(self, gain: Gain) -> Decimal:
         """Dollars per million tokens decoded speculatively, at the ceiling."""
         return self.outlay.usd(gain.seconds_per_token / gain.batch * MILLION)

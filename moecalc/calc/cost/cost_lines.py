@@ -113,12 +113,11 @@ def _lines(cost: Cost) -> Iterator[Line]:
             high=usd.high if usd else None,
             note=f"as many tokens in as out; {expectation_words(cost.output.served)}",
         )
-    if cost.speculation is not None:
-        gain = next(gain for gain in cost.speculation.gains if gain.batch == cost.batch)
+    if cost.speculation is not None and cost.gain is not None:
         yield _usd(
             "cost.output_speculative_usd_per_million_tokens",
             f"output, {cost.speculation.drafted} tokens drafted a step, $ per M tokens",
-            cost.speculative_usd_per_million(gain),
+            cost.speculative_usd_per_million(cost.gain),
             f"{at_ceiling(cost)}; {cost.speculation.acceptance:.0%} accepted; {cost.speculation.draft}",
         )
     if cost.input is None:
