@@ -13,6 +13,7 @@ from moecalc.api.precision import precision_for
 from moecalc.api.training_input import (
     check_experts,
     check_positions,
+    check_tokens,
     device_of,
     imbalance_of,
     sequences_of_a_step,
@@ -47,9 +48,6 @@ from moecalc.units import parse_bytes_per_second
 MFU = Decimal("0.4")
 """Assumed where nothing is said: Llama 3.1 405B reached 0.38 to 0.43 (arXiv 2407.21783, table 4)."""
 
-MOST_TOKENS = 10**18
-"""More than a thousand times all text there is."""
-
 PREDICT = "predict"
 
 
@@ -58,7 +56,7 @@ def train(
     fleet: Fleet | str,
     plan: TrainingPlan | Mapping[str, Any] | None = None,
     *,
-    tokens: int | Any,
+    tokens: int,
     sequence: int = 4096,
     global_batch: int | None = None,
     micro_batch: int = 1,
@@ -96,11 +94,7 @@ def train(
             hint=f"`moecalc show {found.name}` prints what follows from its figures",
         )
     device = device_of(fleet, plan)
-    if isinstance(tokens, str | float) or not 1 <= tokens <= MOST_TOKENS:
-        written = repr(tokens) if isinstance(tokens, str) else f"{tokens:,}"
-        raise InputError(
-            f"`--tokens` is {written}", hint=f"a run trains on 1 to {MOST_TOKENS:,} tokens: `--tokens 15T`"
-        )
+    check_tokens(tokens)
     check_length("--sequence", sequence)
     check_length("--micro-batch", micro_batch)
     defaults: dict[str, str | int] = {}

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from moecalc.api.model import Model
 from moecalc.errors import InputError
@@ -15,6 +16,9 @@ from moecalc.specs.training_plan import TrainingPlan
 
 GLOBAL_BATCH_TOKENS = 4 * 2**20
 """Assumed: 4M tokens, what Llama 3.1 405B began with (arXiv 2407.21783, section 3.4.1)."""
+
+MOST_TOKENS = 10**18
+"""More than a thousand times all text there is."""
 
 
 def device_of(fleet: Fleet, plan: TrainingPlan) -> Accelerator:
@@ -70,6 +74,15 @@ def check_positions(model: Model, sequence: int) -> str | None:
                 "table, which is not counted"
             )
     return None
+
+
+def check_tokens(tokens: Any) -> None:
+    """Raise InputError for what is no number of training tokens."""
+    if isinstance(tokens, str | float) or not 1 <= tokens <= MOST_TOKENS:
+        written = repr(tokens) if isinstance(tokens, str) else f"{tokens:,}"
+        raise InputError(
+            f"`--tokens` is {written}", hint=f"a run trains on 1 to {MOST_TOKENS:,} tokens: `--tokens 15T`"
+        )
 
 
 def check_experts(model: Model, plan: TrainingPlan) -> None:
