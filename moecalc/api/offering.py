@@ -85,16 +85,14 @@ def offers(
 
 
 def _offers(asked: Asked, quant: str) -> Iterator[Offer]:
-    precision = asked.precision(quant)
+    precision, engine = asked.precision(quant), asked.engine(quant)
     formats = formats_of(asked.model.ledger, precision)
     searches: dict[Case, Search] = {}
     for device in accelerators():
         memory = device.usable_bytes()
-        if memory is None or not _runs(device, asked.engine(quant).name, formats):
+        if memory is None or engine.refusal(device) is not None or not _runs(device, engine.name, formats):
             continue
         shared = shares_memory(device)
-        if asked.engine(quant).refusal(device) is not None:
-            continue
         setting = asked.setting(quant, (device,))
         if setting.case not in searches:  # what an engine does differs by the device's memory too
             searches[setting.case] = Search(asked.shards(setting), precision, setting.overhead, setting.case)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -120,6 +120,27 @@ def command(
     plan = deployment.plan_of(tp, pp, ep, dp, attention_dp, dcp, redundant_experts, stages, sp)
     choice = slo is not None or (gpu is not None and "," in gpu)
     batches = batches_of(batch) if batch is not None else ()
+    asked: dict[str, Any] = {
+        "plan": plan,
+        "quant": quant,
+        "kv_dtype": kv_dtype,
+        "context": tokens(context),
+        "prompt": tokens(prompt),
+        "engine": engine,
+        "overlap": overlap,
+        "skew": skew,
+        "utilization": memory_utilization,
+    }
+    paid: dict[str, Any] = {
+        "price": price,
+        "busy": busy,
+        "power": power,
+        "host_power": host_power,
+        "pue": pue,
+        "electricity": electricity,
+        "hardware_price": hardware_price,
+        "lifetime": lifetime,
+    }
     if choice or len(batches) > 1:
         sweeping.refuse_beside_a_sweep(
             {
@@ -138,27 +159,10 @@ def command(
             load(model, strict),
             fleets_of(gpu, vram, bandwidth, slo is not None),
             batches=batches or batches_of(SWEEP),
-            plan=plan,
-            quant=quant,
-            kv_dtype=kv_dtype,
-            context=tokens(context),
-            prompt=tokens(prompt),
-            engine=engine,
-            overlap=overlap,
-            skew=skew,
-            utilization=memory_utilization,
+            **asked,
             slo=slo,
             served=True,
-            terms=Terms(
-                price=price,
-                busy=busy,
-                power=power,
-                host_power=host_power,
-                pue=pue,
-                electricity=electricity,
-                hardware_price=hardware_price,
-                lifetime=lifetime,
-            ),
+            terms=Terms(**paid),
         )
         from moecalc.calc.speed.sweep_lines import sweep_report
         from moecalc.render.sweep import sweep_markdown, sweep_text
@@ -171,29 +175,14 @@ def command(
     found = cost(
         load(model, strict),
         fleet,
-        plan=plan,
-        quant=quant,
-        kv_dtype=kv_dtype,
-        engine=engine,
-        utilization=memory_utilization,
+        **asked,
+        **paid,
         batch=batches[0] if batches else None,
-        context=tokens(context),
-        prompt=tokens(prompt),
         request=request,
-        overlap=overlap,
-        skew=skew,
         drafted=speculate,
         acceptance=accept,
         pools=pools,
         kv_link=kv_link,
-        price=price,
-        busy=busy,
-        power=power,
-        host_power=host_power,
-        pue=pue,
-        electricity=electricity,
-        hardware_price=hardware_price,
-        lifetime=lifetime,
         carbon=carbon,
         api=api,
     )

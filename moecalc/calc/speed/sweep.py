@@ -4,7 +4,7 @@ Over many points the rows are evaluated once on numpy arrays, by the same functi
 is not installed, or the points are few, one by one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -180,17 +180,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
 
 def frontier(points: Iterable[Point]) -> tuple[Point, ...]:
     """The points that no other of the same kind of device beats both per user and per device; fastest user first."""
-    kinds: dict[str, list[Point]] = {}
-    for point in points:
-        kinds.setdefault(point.on.kind, []).append(point)
-    kept = []
-    for of_kind in kinds.values():
-        most = 0.0
-        for point in sorted(of_kind, key=lambda p: (-p.per_user, -p.per_device)):
-            if point.per_device > most:
-                kept.append(point)
-                most = point.per_device
-    return tuple(sorted(kept, key=lambda point: (point.on.kind, -point.per_user)))
+    return _frontier(points, lambda point: -point.per_device)
 
 
 def cheapest_frontier(points: Iterable[Point]) -> tuple[Point, ...]:
@@ -198,17 +188,24 @@ def cheapest_frontier(points: Iterable[Point]) -> tuple[Point, ...]:
 
     Points without a price are in none.
     """
+    return _frontier(points, lambda point: point.usd_per_million, SAME_PRICE)
+
+
+def _frontier(
+    points: Iterable[Point], loss_of: Callable[[Point], float | None], margin: float = 0.0
+) -> tuple[Point, ...]:
+    """Kept are points of less loss, by more than that share, than all that are faster per user."""
     kinds: dict[str, list[tuple[float, Point]]] = {}
     for point in points:
-        if (usd := point.usd_per_million) is not None:
-            kinds.setdefault(point.on.kind, []).append((usd, point))
+        if (loss := loss_of(point)) is not None:
+            kinds.setdefault(point.on.kind, []).append((loss, point))
     kept = []
     for kind in sorted(kinds):
-        least = float("inf")
-        for usd, point in sorted(kinds[kind], key=lambda pair: (-pair[1].per_user, pair[0])):
-            if usd < least * (1 - SAME_PRICE):
+        least = None
+        for loss, point in sorted(kinds[kind], key=lambda pair: (-pair[1].per_user, pair[0])):
+            if least is None or loss < least - margin * abs(least):
                 kept.append(point)
-                least = usd
+                least = loss
     return tuple(kept)
 
 
