@@ -10,13 +10,11 @@ from moecalc.render.fit_words import (
     gib,
     moved_words,
     plan_words,
-    sequences_words,
-    tokens_words,
 )
 from moecalc.render.layout import bold, paragraph, table
 from moecalc.render.markdown import markdown_table
 from moecalc.specs.workload import LONGEST
-from moecalc.units import format_bytes_decimal
+from moecalc.units import format_bytes_decimal, format_counted
 
 
 def fit_text(fit: Fit, columns: int, explain: bool = False) -> str:
@@ -63,7 +61,9 @@ def fit_markdown(fit: Fit, explain: bool = False) -> str:
 def verdict(fit: Fit) -> str:
     """Whether it fits, by how much, and what would make it."""
     case, rank = fit.setting.case, fit.fullest
-    asked = f"{sequences_words(case.sequences)} of {tokens_words(case.context)}, {fit.quant_words}"
+    sequences = format_counted(case.sequences, "sequence")
+    length = format_counted(case.context, "token")
+    asked = f"{sequences} of {length}, {fit.quant_words}"
     where = " on the fullest rank" if fit.fleet.count > 1 else ""
     if fit.fits:
         return f"fits with {gib(rank.free_bytes)} GiB to spare{where}: {asked}{plan_words(fit)}"
@@ -82,13 +82,11 @@ def reach(fit: Fit) -> str:
     said = []
     if fit.max_context is not None:
         beyond = f" (trained for {fit.trained_length:,})" if fit.beyond(fit.max_context) else ""
-        said.append(
-            f"longest context of {sequences_words(case.sequences)}: {bound_words(fit.max_context, LONGEST)}{beyond}"
-        )
+        sequences = format_counted(case.sequences, "sequence")
+        said.append(f"longest context of {sequences}: {bound_words(fit.max_context, LONGEST)}{beyond}")
     if fit.max_sequences is not None:
-        said.append(
-            f"most sequences of {tokens_words(case.context)}: {bound_words(fit.max_sequences, MOST_SEQUENCES)}"
-        )
+        length = format_counted(case.context, "token")
+        said.append(f"most sequences of {length}: {bound_words(fit.max_sequences, MOST_SEQUENCES)}")
     return "; ".join(said)
 
 
@@ -118,8 +116,8 @@ def caption(fit: Fit) -> str:
     said = [
         f"to spare: GiB left{' on the fullest rank' if fit.fleet.count > 1 else ''}, below 0 what is missing"
     ]
-    said.append(f"context: the longest of {sequences_words(case.sequences)}")
-    said.append(f"sequences: the most of {tokens_words(case.context)}")
+    said.append(f"context: the longest of {format_counted(case.sequences, 'sequence')}")
+    said.append(f"sequences: the most of {format_counted(case.context, 'token')}")
     if any(fit.beyond(option.max_context) for option in fit.options):
         said.append(f"*: beyond the trained length of {fit.trained_length:,}")
     if any(option.stages for option in fit.options):

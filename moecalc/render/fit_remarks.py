@@ -8,10 +8,9 @@ from moecalc.render.fit_words import (
     flags_words,
     gib,
     moved_words,
-    sequences_words,
-    tokens_words,
 )
 from moecalc.specs.kv_formats import served_words
+from moecalc.units import format_counted
 
 WORTH_A_WORD = 2**20 * 100
 """Bytes of copies below which only `--explain` speaks of them."""
@@ -55,8 +54,8 @@ def _decode_ceiling(fit: Fit) -> Iterator[str]:
         return
     parts = ", ".join(f"{part.name} {part.seconds * 1000:.3g} ms" for part in found.parts)
     yield (
-        f"decode ceiling: {found.tokens_per_second:,.3g} tokens/s for {sequences_words(case.sequences)} of "
-        f"{tokens_words(case.context)}, uniform routing; a step reads {parts}; `moecalc speed` says more"
+        f"decode ceiling: {found.tokens_per_second:,.3g} tokens/s for {format_counted(case.sequences, 'sequence')} of "
+        f"{format_counted(case.context, 'token')}, uniform routing; a step reads {parts}; `moecalc speed` says more"
     )
 
 

@@ -60,16 +60,6 @@ def _engine(setting: Setting) -> str:
     return "no engine by name (`--engine`)" if setting.engine.name == "generic" else setting.engine.name
 
 
-def sequences_words(count: int) -> str:
-    """A count of sequences."""
-    return "1 sequence" if count == 1 else f"{count:,} sequences"
-
-
-def tokens_words(count: int) -> str:
-    """A count of tokens."""
-    return "1 token" if count == 1 else f"{count:,} tokens"
-
-
 def bound_words(value: int | None, limit: int) -> str:
     """A limit; `any` where it is beyond what anyone meets, `-` where there is none."""
     if value is None:
