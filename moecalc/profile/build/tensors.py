@@ -16,12 +16,12 @@ from msgspec.structs import replace
 from moecalc.ir.roles import Role
 from moecalc.ir.rows import Access, Row, Weight
 from moecalc.profile.build.refusal import refused
-from moecalc.profile.build.weight_only import made_weight_only
+from moecalc.profile.build.weight_only import made_weight_only, matrix_format
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from moecalc.specs.formats import Format, Precision
+    from moecalc.specs.formats import Precision
 
 DTYPES = {
     "fp32": torch.float32,
@@ -69,7 +69,8 @@ class Store:
         for row in rows:
             if not isinstance(row, Weight) or row.tied_to is not None:
                 continue
-            stored_as = _format_of(row, filling.precision, index)
+            alone = row if index is None else replace(row, layers=1, indices=(index,))
+            stored_as = matrix_format(alone, filling.precision)
             if stored_as is not None:
                 dtype, device, generator = filling[:3]
                 weight = made_weight_only(shape_of(row), stored_as, dtype, device, generator)
@@ -95,15 +96,6 @@ class Store:
         left = [role.value for role, tensors in self._left.items() if tensors]
         if left:
             raise refused(f"{self.place} with `{'`, `'.join(left)}`")
-
-
-def _format_of(row: Weight, precision: Precision | None, index: int | None) -> Format | None:
-    """The format of a matrix that is not stored in the run's type; None for all others."""
-    if precision is None or row.stored_as is not None:
-        return None
-    alone = row if index is None else replace(row, layers=1, indices=(index,))
-    found = precision.format_of(alone)
-    return found if found.for_matrices else None
 
 
 def dtype_of(stored_as: str | None, default: torch.dtype) -> torch.dtype:

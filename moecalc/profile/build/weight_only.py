@@ -65,6 +65,14 @@ def parts_of(format_: Format) -> tuple[torch.dtype, tuple[Part, ...]]:
     return values, tuple(Part(one.name, one.block, SCALES[one.bits]) for one in others)
 
 
+def matrix_format(row: Weight, precision: Precision | None) -> Format | None:
+    """The format of a matrix that is not stored in the run's type; None for all other rows."""
+    if precision is None or row.stored_as is not None or row.tied_to is not None:
+        return None
+    found = precision.format_of(row)
+    return found if found.for_matrices else None
+
+
 class WeightOnly:
     """Stored values [..., out, in] with their scales; torch's functions see it as the dense matrix in `dtype`."""
 
@@ -148,13 +156,9 @@ def made_weight_only(
 
 def dense_bytes(rows: Iterable[Weight], precision: Precision, dtype: torch.dtype) -> int:
     """What making one matrix dense takes at most, in the run's type."""
-    sizes = [0]
-    for row in rows:
-        format_ = precision.format_of(row)
-        if row.stored_as is not None or row.tied_to is not None or not format_.for_matrices:
-            continue
-        sizes.append(prod(int(side.size) for side in row.shape[-2:]) * dtype.itemsize)
-    return max(sizes)
+    stored = (row for row in rows if matrix_format(row, precision) is not None)
+    sizes = (prod(int(side.size) for side in row.shape[-2:]) * dtype.itemsize for row in stored)
+    return max(sizes, default=0)
 
 
 def _fill(values: Tensor, generator: Any) -> None:
