@@ -3,26 +3,18 @@
 from collections.abc import Iterable, Sequence
 
 from moecalc.calc.speed.expectation import Expected, NoExpectation
-from moecalc.calc.speed.measured import Measured
 from moecalc.calc.speed.speculation import Speculation
 from moecalc.calc.speed.speed import Speed
 from moecalc.calc.speed.speed_groups import GroupTime
 from moecalc.calc.speed.speed_lines import CEILING, assumed, no_peak, warnings
-from moecalc.calc.speed.traffic import UNIFORM
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table
 from moecalc.render.rates import duration, rate
-from moecalc.units import format_bytes_decimal, format_flops, format_percent
+from moecalc.render.speed_remarks import remarks
+from moecalc.units import format_bytes_decimal, format_flops
 
 SHOWN = 8
 """Components that the table names; the rest of a model's step is a few per cent."""
-
-WHAT_BINDS = {
-    "weights": "reading weights",
-    "state": "reading state",
-    "compute": "arithmetic",
-}
-
 
 WORDS = {"kv_dtype": "KV"}
 """What defaults are called where it is not their name."""
@@ -223,120 +215,6 @@ def speculation_remarks(found: Speculation) -> list[str]:
     ]
 
 
-def remarks(speed: Speed) -> list[str]:
-    """What binds and from where on, experts touched, what ranks send each other, whence the expectation."""
-    said = [_binds(speed)]
-    if speed.touched_share is not None:
-        said.append(
-            f"experts: a step reads {format_percent(speed.touched_share)} of the routed weights "
-            f"({speed.routing.words} routing){_kept_routing(speed)}"
-        )
-    communication = _communication(speed)
-    if communication:
-        said.append(communication)
-    if speed.hybrid is not None:
-        said.append(f"placed as llama.cpp does: {' '.join(speed.hybrid.offload.flags)}")
-        if speed.hybrid.host_link_seconds is not None:
-            said.append(
-                "prefill: multiplied where it lies, at the bandwidth of the RAM; sending it to the GPU once takes "
-                f"{duration(speed.hybrid.host_link_seconds)} more per chunk of the prompt"
-            )
-    said += _sources(speed)
-    if speed.measured is not None:
-        said.append(measured_words(speed.measured, speed))
-    return said
-
-
-def _kept_routing(speed: Speed) -> str:
-    """What does not follow the routing that was asked for, where one was."""
-    if speed.routing is UNIFORM:
-        return ""
-    expected = [speed.decode.expected, speed.served, speed.loaded]
-    expected += [part.expected for part in (speed.prefill, speed.first) if part is not None]
-    fitted = any(isinstance(one, Expected) and not one.follows_routing for one in expected)
-    return "; what is expected keeps the routing that was measured" if fitted else ""
-
-
-def _sources(speed: Speed) -> list[str]:
-    """Whence each expectation comes, or why there is none."""
-    sources = [_source("decode", speed.decode.expected)]
-    if speed.served is not None:
-        sources.append(_source("served (continuous batching)", speed.served))
-    if speed.prefill is not None:
-        sources.append(_source("prefill", speed.prefill.expected))
-    if speed.loaded is not None:
-        wide = ""
-        if isinstance(speed.loaded, Expected):  # far wider than the others: never shown without
-            low, high = (
-                duration(seconds) for seconds in (speed.loaded.low_seconds, speed.loaded.high_seconds)
-            )
-            wide = f" ({low} to {high})"
-        sources.append(_source(f"first token under load{wide}", speed.loaded))
-    if speed.hybrid is not None:  # the reason is one for both
-        sources = sources[:1]
-    return sources
-
-
-def measured_words(found: Measured, speed: Speed) -> str:
-    """What a measured figure says: possible or not, and how much of the devices it uses."""
-    used = f"{format_percent(found.mbu)} of the bandwidth (MBU)"
-    if found.mfu is not None:
-        used += f", {format_percent(found.mfu)} of the dense peak (MFU)"
-    step = f"measured {found.text}: a step of {duration(found.step_seconds)}"
-    if found.verdict == "impossible":
-        ratio = float(speed.decode.unconditional.seconds) / found.step_seconds
-        return (
-            f"{step} is impossible under this ceiling, {ratio:.2f}x above it whatever the routing: another batch, "
-            "context, quantization or device was measured, or several tokens come of a step (`--speculate`)"
-        )
-    if found.verdict == "above routing":
-        return f"{step} is above the ceiling of {speed.routing.words} routing, and possible where tokens share experts"
-    return f"{step} uses {used}"
-
-
-def _binds(speed: Speed) -> str:
-    if speed.hybrid is not None:
-        return f"binds: {speed.hybrid.bound}"
-    memory, compute = float(speed.decode.ceiling.memory_seconds), float(speed.decode.ceiling.compute_seconds)
-    said = f"binds: {WHAT_BINDS[speed.bound]}"
-    if compute:
-        said += f" (memory {duration(memory)}, arithmetic {duration(compute)} a step)"
-    later = [f"{WHAT_BINDS[word]} from batch {batch:,} on" for batch, word in speed.changes[1:]]
-    most = speed.held.max_sequences
-    if later:
-        said += f"; {', '.join(later)}"
-        if most is not None:
-            said += f" ({most:,} fit)"
-    floor = speed.latency_seconds
-    if floor is not None:
-        said += f"; of the step as expected {duration(floor)} are latency"
-        if floor > float(speed.decode.ceiling.seconds):
-            said += ", more than the ceiling: that binds engines here"
-    sent = speed.communication.seconds
-    if sent is not None and sent > float(speed.decode.ceiling.seconds):
-        said += f"; but what the ranks send takes longer than either: {duration(sent)}"
-    return said
-
-
-def _communication(speed: Speed) -> str:
-    found = speed.communication
-    if not found.transfers:
-        return ""
-    parts = [
-        f"{t.name} over {t.ranks} {'stages' if t.name == 'pipeline send' else 'ranks'}, {t.times:g} times, "
-        f"{format_bytes_decimal(t.sent_bytes)}"
-        for t in found.transfers
-    ]
-    said = f"communication, not in the ceiling: {'; '.join(parts)} sent by each"
-    if found.seconds is None:
-        said += "; the link between the devices is not known"
-    else:
-        said += f": {duration(found.seconds)} at the link's {format_bytes_decimal(found.link or 0)}/s"
-    if found.crosses_machines:
-        said += ", and more over the network between machines"
-    return said
-
-
 def _expected(expected: Expected | NoExpectation | None, batch: int) -> str:
     if not isinstance(expected, Expected):
         return "no expectation"
@@ -345,12 +223,6 @@ def _expected(expected: Expected | NoExpectation | None, batch: int) -> str:
         f"expected {rate(1 / expected.seconds)}{each} "
         f"({rate(1 / expected.high_seconds)} to {rate(1 / expected.low_seconds)})"
     )
-
-
-def _source(what: str, expected: Expected | NoExpectation) -> str:
-    if isinstance(expected, NoExpectation):
-        return f"{what}: no expectation: {expected.reason}"
-    return f"{what} as expected: {expected.words}"
 
 
 def _group_row(speed: Speed, group: GroupTime) -> list[str]:
