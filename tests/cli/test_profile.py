@@ -10,8 +10,6 @@ from moecalc.specs import runs
 from tests.console import ROOT, run
 from tests.profile.measure.models import MIXTURE
 
-pytest.importorskip("torch")
-
 SCHEMA = json.loads((ROOT / "moecalc" / "render" / "report.schema.json").read_text(encoding="utf-8"))
 
 

@@ -3,14 +3,13 @@
 import json
 
 import pytest
+import torch
 
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.profile.measure.asked import Asked
 from moecalc.profile.measure.profiling import profile
 from moecalc.specs.routing import parse_law
 from tests.profile.measure.models import DENSE, MIXTURE, POSITIONS, model
-
-torch = pytest.importorskip("torch")
 
 EXACT = {
     "parameters",
@@ -121,7 +120,6 @@ def test_progress_counts_every_step():
 
 
 def test_the_librarys_own_module_has_the_same_weights():
-    pytest.importorskip("transformers")
     run = profile(model(DENSE), asked(via="transformers", batches=(2,), repeats=1))
     assert run.runner.startswith("transformers ")
     assert run.figure("parameters").verdict == run.figure("weight_bytes").verdict == "exact"
