@@ -212,13 +212,46 @@ def _mfu(
             defaults["MFU"] = f"{MFU:%}".replace(".0%", "%")
             return float(MFU), "assumed (Llama 3.1 405B: 38% to 43%, arXiv 2407.21783, table 4)", None
         return float(share_of("--mfu", mfu)), f"as given, of the dense {source.peak_format} peak", None
+    device = source.device
+    achieved, low, words = _matmuls(source, matmul_efficiency)
+    if network is None:
+        speed = NETWORK_BYTES_PER_SECOND
+        defaults["network"] = "50 GB/s per device between machines"
+    else:
+        speed = parse_bytes_per_second(network)
+        if speed == 0:
+            raise InputError("`--network` is nothing", hint="type `--network 50GB/s`")
+    predicted = StepModel(
+        memory=source.memory,
+        flops=source.flops,
+        peak=source.peak,
+        peak_format=source.peak_format,
+        achieved=achieved,
+        achieved_low=low,
+        bandwidth=require_bandwidth(device).bytes_per_second,
+        link=device.interconnect.bytes_per_second if device.interconnect else None,
+        network=speed,
+    ).predict()
+    if device.interconnect is None and any(item.sends for item in predicted.items):
+        words += f"; no link of {device.name} is known here: its ranks exchange at the network's speed"
+    return predicted.mfu, f"predicted: {words}{_of_its_own_peak(source, predicted.mfu)}", predicted
+
+
+def _matmuls(source: StepSource, efficiency: Amount | None) -> tuple[int, int, str]:
+    """FLOP/s of the fastest bf16 matmul and of the fastest in the run's precision, and what they rest on.
+
+    Raises UndeterminedError where nobody measured one and no efficiency is given.
+    """
     device, peak = source.device, source.peak
     known, arithmetic = matmuls(), source.memory.saving.precision.arithmetic
-    achieved = known.per_second(device.name, "bf16")
-    low = known.per_second(device.name, arithmetic)
+    measured = known.stand_in(device.name)
+    achieved = known.per_second(measured, "bf16")
+    low = known.per_second(measured, arithmetic)
     words = "matmuls as measured"
-    if matmul_efficiency is not None:
-        share = share_of("--matmul-efficiency", matmul_efficiency)
+    if measured != device.name:
+        words += f" on {measured}, which has the same chip"
+    if efficiency is not None:
+        share = share_of("--matmul-efficiency", efficiency)
         fast = device.peak(arithmetic)
         achieved = int(share * peak)
         low = int(share * (fast.per_second if fast else peak))
@@ -230,25 +263,7 @@ def _mfu(
             f"nobody's measured {arithmetic} matmul is known for `{device.name}`",
             hint="`--matmul-efficiency 0.8` gives its share of the peak; or give `--mfu 0.4`",
         )
-    if network is None:
-        speed = NETWORK_BYTES_PER_SECOND
-        defaults["network"] = "50 GB/s per device between machines"
-    else:
-        speed = parse_bytes_per_second(network)
-        if speed == 0:
-            raise InputError("`--network` is nothing", hint="type `--network 50GB/s`")
-    predicted = StepModel(
-        memory=source.memory,
-        flops=source.flops,
-        peak=peak,
-        peak_format=source.peak_format,
-        achieved=achieved,
-        achieved_low=low,
-        bandwidth=require_bandwidth(device).bytes_per_second,
-        link=device.interconnect.bytes_per_second if device.interconnect else None,
-        network=speed,
-    ).predict()
-    return predicted.mfu, f"predicted: {words}{_of_its_own_peak(source, predicted.mfu)}", predicted
+    return achieved, low, words
 
 
 def _of_its_own_peak(source: StepSource, mfu: float) -> str:

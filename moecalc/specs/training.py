@@ -126,8 +126,14 @@ class Matmuls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     source: str
     date: dt.date
+    same_chip: dict[str, str]
+    """Devices that are not in the table, and which device of it has the same chip."""
     bf16: dict[str, Decimal]
     fp8: dict[str, Decimal]
+
+    def stand_in(self, device: str) -> str:
+        """The device whose measurements hold for this one: itself unless it was not measured."""
+        return device if device in self.bf16 else self.same_chip.get(device, device)
 
     def per_second(self, device: str, arithmetic: Literal["bf16", "fp8"]) -> int | None:
         """FLOP/s of the fastest matmul measured on a device; None where nobody measured one."""

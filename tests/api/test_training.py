@@ -12,7 +12,7 @@ from moecalc.api.training import train
 from moecalc.calc.training.training_activations import trains
 from moecalc.calc.training.training_lines import training_report
 from moecalc.errors import InputError, UndeterminedError
-from moecalc.render.train import remarks, summary_rows
+from moecalc.render.train import HELD_AGAINST, remarks, summary_rows
 from moecalc.specs.hardware import accelerator
 from moecalc.specs.training_plan import training_plan
 
@@ -257,9 +257,19 @@ def test_gradients_shared_out_under_a_pipeline_are_warned_of():
 
 
 def test_a_device_nobody_measured():
-    with pytest.raises(UndeterminedError, match="measured bf16 matmul is known for `h800-sxm`"):
-        run("llama-3.1-8b", "8xh800", mfu="predict")
-    assert run("llama-3.1-8b", "8xh800", mfu="predict", matmul_efficiency="0.8").mfu < 0.8
+    with pytest.raises(UndeterminedError, match="measured bf16 matmul is known for `rtx-4090`"):
+        run("llama-3.2-1b", "8xrtx-4090", mfu="predict")
+    assert run("llama-3.2-1b", "8xrtx-4090", mfu="predict", matmul_efficiency="0.8").mfu < 0.8
+
+
+def test_the_same_chip_multiplies_as_fast():
+    one, other = (run("llama-3.2-1b", gpu, mfu="predict") for gpu in ("h800", "h100"))
+    assert one.mfu == other.mfu  # alone, without links, they differ in nothing
+    assert "as measured on h100-sxm, which has the same chip" in one.mfu_words
+    assert "same chip" not in other.mfu_words
+    assert "no link of h800-sxm is known here" in run("llama-3.2-1b", "8xh800", mfu="predict").mfu_words
+    peaks = [accelerator(name).peak("bf16").per_second for name in ("h800", "h100")]
+    assert peaks[0] == peaks[1]
 
 
 def test_a_faster_network_is_never_slower():
@@ -389,12 +399,12 @@ def test_megatron_s_best_mixtral_is_below_the_predicted_range():
     """468 TFLOP/s for Mixtral 8x7B in bf16 (Megatron-LM, megatron/core/transformer/moe/README.md, MCore v0.9).
 
     On 64 H100s with PP 4, EP 8 and 8 pieces a stage, as its table of advised sizes has it. That is 47% of the peak.
-    Nothing of the sort may be within the range that is printed, so the words beside it say that runs reach less.
+    Nothing of the sort may be within the range that is printed, so the words beside it say how far off it was.
     """
     plan = {"pipeline": 4, "virtual": 8, "expert": 8}
     found = run("mixtral-8x7b", "64xh100", plan=plan, global_batch=256 * 4096, mfu="predict")
     assert found.prediction.mfu_low > 468 / 989
-    assert "runs reach less" in " ".join(remarks(found))
+    assert HELD_AGAINST in " ".join(remarks(found))
 
 
 def test_a_device_without_bf16_is_counted_in_fp16_and_says_so():

@@ -9,7 +9,8 @@ that has one of its experts; a ring of context ranks sends keys and values on, t
 idles (p - 1) / (v m) of its time (arXiv 2104.04473, section 2.2). A part of communication may hide behind arithmetic:
 the answer is a range from none of it hidden to all of it, and the figure between hides that of the data ranks alone
 (Megatron-LM `--overlap-grad-reduce --overlap-param-gather`). Latencies, stragglers, restarts and input are left out,
-and so are matmuls that are smaller than the fastest and the sorting of tokens by expert: runs reach less.
+and so are matmuls that are smaller than the fastest and the sorting of tokens by expert: runs of few
+active parameters reach far less (tests/api/test_training_published.py).
 """
 
 from collections.abc import Iterator
