@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from moecalc.profile.build.probing import answers
 from moecalc.profile.build.weight_only import WeightOnly
 
 if TYPE_CHECKING:
@@ -43,14 +44,10 @@ def is_grouped(weight: Tensor) -> bool:
 
 @lru_cache
 def _offered(device: str, dtype: torch.dtype) -> bool:
-    if device == "meta" or not hasattr(torch, "_grouped_mm"):
-        return False
-    try:
-        torch._grouped_mm(  # noqa: SLF001 - as above
+    return device != "meta" and answers(
+        lambda: torch._grouped_mm(  # noqa: SLF001 - as above
             torch.zeros(16, 16, dtype=dtype, device=device),
             torch.zeros(2, 16, 16, dtype=dtype, device=device).transpose(1, 2),
             offs=torch.tensor([8, 16], dtype=torch.int32, device=device),
         )
-    except (RuntimeError, NotImplementedError):
-        return False
-    return True
+    )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch.nn import functional
 
+from moecalc.profile.build.probing import answers
 from moecalc.profile.build.refusal import refused
 
 if TYPE_CHECKING:
@@ -174,14 +175,10 @@ def _dense(value: Any) -> Any:
 
 @lru_cache
 def _offered(device: str, dtype: torch.dtype) -> bool:
-    if device == "meta" or not hasattr(torch, "_weight_int8pack_mm"):
-        return False
-    try:
-        torch._weight_int8pack_mm(  # noqa: SLF001 - as above
+    return device != "meta" and answers(
+        lambda: torch._weight_int8pack_mm(  # noqa: SLF001 - as above
             torch.zeros(1, 32, dtype=dtype, device=device),
             torch.zeros(32, 32, dtype=torch.int8, device=device),
             torch.zeros(32, dtype=dtype, device=device),
         )
-    except (RuntimeError, NotImplementedError):
-        return False
-    return True
+    )
