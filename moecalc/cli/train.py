@@ -11,7 +11,7 @@ from moecalc.api.fleets import fleet_of
 from moecalc.api.loading import load
 from moecalc.api.training import train
 from moecalc.calc.training.training_lines import training_report
-from moecalc.cli import deployment
+from moecalc.cli import deployment, paying
 from moecalc.cli.output import emit, warn
 from moecalc.cli.values import one_format, tokens
 from moecalc.errors import InputError
@@ -103,15 +103,6 @@ NetworkOption = Annotated[
     str | None,
     typer.Option("--network", help="With --mfu predict: between machines, per device. Default: 50GB/s."),
 ]
-PriceOption = Annotated[
-    str | None, typer.Option("--price", help="Rent in USD per GPU-hour. Default: the latest known, dated.")
-]
-PowerOption = Annotated[
-    str | None, typer.Option("--power", help="What a device draws, e.g. 600W. Default: its TDP.")
-]
-PueOption = Annotated[
-    str, typer.Option("--pue", help="Power of the site over that of its machines, e.g. 1.1. Default: 1.")
-]
 
 
 def command(
@@ -142,9 +133,9 @@ def command(
     quant: cli.options.QuantOption = None,
     matmul_efficiency: EfficiencyOption = None,
     network: NetworkOption = None,
-    price: PriceOption = None,
-    power: PowerOption = None,
-    pue: PueOption = "1",
+    price: paying.PriceOption = None,
+    power: paying.PowerOption = None,
+    pue: paying.PueOption = None,
     json: cli.options.JsonOption = False,
     markdown: cli.options.MarkdownOption = False,
     strict: cli.options.StrictOption = False,
@@ -195,7 +186,7 @@ def command(
         network=network,
         price=price,
         power=power,
-        pue=pue,
+        pue=1 if pue is None else pue,
     )
     if json:
         from moecalc.render.json import report_json
