@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from moecalc.api import Comparison, Model, StatedModel, compare, load
+    from moecalc.api.accuracy import accuracy
     from moecalc.api.checking import check
     from moecalc.api.claiming import claim
     from moecalc.api.cost import cost
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     from moecalc.api.scaling import scaling
     from moecalc.api.serving import serve
     from moecalc.api.speed import speed
+    from moecalc.api.sweeping import sweep
     from moecalc.api.training import train
 
 __all__ = [
     "Comparison",
     "Model",
     "StatedModel",
+    "accuracy",
     "as_dict",
     "check",
     "claim",
@@ -37,10 +40,12 @@ __all__ = [
     "scaling",
     "serve",
     "speed",
+    "sweep",
     "train",
 ]
 
 _MODULES = {
+    "accuracy": "moecalc.api.accuracy",
     "as_dict": "moecalc.api.reports",
     "check": "moecalc.api.checking",
     "claim": "moecalc.api.claiming",
@@ -53,6 +58,7 @@ _MODULES = {
     "scaling": "moecalc.api.scaling",
     "serve": "moecalc.api.serving",
     "speed": "moecalc.api.speed",
+    "sweep": "moecalc.api.sweeping",
     "train": "moecalc.api.training",
 }
 """Where names stand that `moecalc.api` does not import: what they need is slow to load."""

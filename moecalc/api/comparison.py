@@ -55,9 +55,9 @@ def compare(
     quant: str | None = None,
     kv_dtype: str | None = None,
     equal_kv: bool = False,
-    utilization: Fraction | float = 1,
+    gpu_memory_utilization: Fraction | float = 1,
     price: Amount | None = None,
-    busy: Amount | None = None,
+    utilization: Amount | None = None,
     hardware_price: Amount | None = None,
     lifetime: Amount | None = None,
     electricity: Amount | None = None,
@@ -71,13 +71,13 @@ def compare(
     `models` are names, paths, configs or loaded models; the first is the one ratios refer to. `equal_kv` gives
     every model the first one's state, `skew` says how tokens choose experts (`zipf:1`).
     `gpu` with a number (`8xh100`) puts every model on so many devices; without, each on the fewest that hold it.
-    `utilization` is the share of usable memory given to weights and state; `price`, `busy` and those behind them say
-    what a device is paid for, as in `cost`.
+    `gpu_memory_utilization` is the share of usable memory given to weights and state; `price`, `utilization` (the share
+    of the paid time that devices work) and those behind them say what a device is paid for, as in `cost`.
     Raises InputError for fewer than two models, unknown names, or a share outside (0, 1].
     """
     if len(models) < 2:
         raise InputError("`compare` needs at least two models", hint="moecalc compare mixtral-8x7b llama-13b")
-    share = _share(utilization)
+    share = _share(gpu_memory_utilization)
     loaded = [m if isinstance(m, Model | StatedModel) else load(m) for m in models]
     trained = [model.context_length for model in loaded if model.context_length]
     # One context for all: the longest any of them was trained for, at most the usual default.
@@ -85,7 +85,7 @@ def compare(
     card, count = _named(gpu)
     terms = Terms(
         price=price,
-        busy=busy,
+        utilization=utilization,
         hardware_price=hardware_price,
         lifetime=lifetime,
         electricity=electricity,
@@ -160,7 +160,9 @@ def _paid(found: Device, card: Accelerator, terms: Terms) -> Device:
         return found
     outlay = terms.outlay(Fleet((Group(card, 1),)))
     busy = (
-        "" if terms.busy is None else f"; utilization {format_percent(outlay.busy)} of the time that is paid"
+        ""
+        if terms.utilization is None
+        else f"; utilization {format_percent(outlay.busy)} of the time that is paid"
     )
     return replace(found, usd_per_hour=outlay.usd_per_busy_hour, price_words="; ".join(outlay.words) + busy)
 
@@ -186,11 +188,13 @@ def _formats(model: AnyModel, dtype: str | None, quant: str | None) -> tuple[str
     return (plain_precision(dtype or "bf16").default,)
 
 
-def _share(utilization: Fraction | float) -> Fraction:
-    number = isinstance(utilization, int | float | Fraction)
-    if not number or not 0 < utilization <= 1:  # nan is refused too
-        raise InputError(f"`utilization` is {utilization!r}", hint="a share above 0 and at most 1, e.g. 0.9")
-    return Fraction(utilization).limit_denominator(10_000)
+def _share(given: Fraction | float) -> Fraction:
+    number = isinstance(given, int | float | Fraction)
+    if not number or not 0 < given <= 1:  # nan is refused too
+        raise InputError(
+            f"`gpu_memory_utilization` is {given!r}", hint="a share above 0 and at most 1, e.g. 0.9"
+        )
+    return Fraction(given).limit_denominator(10_000)
 
 
 def _subject(model: AnyModel, deployment: Deployment | None, workload: Workload) -> Subject:

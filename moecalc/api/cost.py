@@ -43,20 +43,20 @@ BATCHES = (1, 4, 16, 64, 256, 1024, 4096, 16384)
 
 def cost(
     model: Any,
-    fleet: Fleet | str,
+    gpu: Fleet | str,
     *,
     plan: Plan | Mapping[str, Any] | None = None,
     quant: str | None = None,
     kv_dtype: str | None = None,
     engine: str | None = None,
-    utilization: Fraction | float | None = None,
+    gpu_memory_utilization: Fraction | float | None = None,
     batch: int | None = None,
     context: int | None = None,
     prompt: int | None = None,
     request: Request | str | None = None,
     pools: int = 1,
     price: Amount | None = None,
-    busy: Amount | None = None,
+    utilization: Amount | None = None,
     power: Amount | None = None,
     electricity: Amount | None = None,
     hardware_price: Amount | None = None,
@@ -66,8 +66,8 @@ def cost(
     carbon: Amount | None = None,
     kv_link: str | None = None,
     overlap: float = 1.0,
-    drafted: int | None = None,
-    acceptance: float | None = None,
+    speculate: int | None = None,
+    accept: float | None = None,
     api: bool = False,
     skew: str | Skew = UNIFORM_SKEW,
     on: dt.date | None = None,
@@ -77,18 +77,18 @@ def cost(
     `batch` None is the most sequences that fit; `prompt` None is the context; a `request` mix stands in place of
     both lengths; `skew` says how tokens choose experts.
     `price` is USD per GPU-hour (None: the latest on-demand price known of the device, with its date);
-    `hardware_price` (USD per GPU, with `lifetime` and `electricity`, USD per kWh) is own hardware instead. `busy` is
-    the share of the paid time in which the deployment works at this rate (None: all of it), `power` watts per GPU
-    (None: the TDP), `host_power` watts of its host for each GPU (None: not counted), `pue` the power of the site over
-    that of its machines (None: 1), `carbon` grams of CO2 per kWh. `kv_link` is what two pools hand state over through
-    (`50GB/s`). `overlap`, `drafted` and `acceptance` are those of `speed`; a fleet whose host has RAM keeps there what
-    its devices do not hold, as in `speed`. `api` puts API prices beside (extra `prices`), those of the day
-    `on` (None: today). `engine` and `utilization` decide how many sequences fit, as in `fit`.
+    `hardware_price` (USD per GPU, with `lifetime` and `electricity`, USD per kWh) is own hardware instead.
+    `utilization` is the share of the paid time in which the deployment works at this rate (None: all of it), `power`
+    watts per GPU (None: the TDP), `host_power` watts of its host for each GPU (None: not counted), `pue` the power of
+    the site over that of its machines (None: 1), `carbon` grams of CO2 per kWh. `kv_link` is what two pools hand state
+    over through (`50GB/s`). `overlap`, `speculate` and `accept` are those of `speed`; a fleet whose host has RAM keeps
+    there what its devices do not hold, as in `speed`. `api` puts API prices beside (extra `prices`), those of the day
+    `on` (None: today). `engine` and `gpu_memory_utilization` decide how many sequences fit, as in `fit`.
 
     Raises InputError for amounts that make no sense and a batch that does not fit, UndeterminedError where a
     price, a bandwidth or the architecture is not known.
     """
-    fleet, plan = fleet_from(fleet), plan_from(plan)
+    fleet, plan = fleet_from(gpu), plan_from(plan)
     found = model if isinstance(model, Model | StatedModel) else load(model)
     if not isinstance(found, Model):
         raise UndeterminedError(
@@ -97,10 +97,10 @@ def cost(
         )
     mix = _mix(request, context, prompt, pools)
     link = _link(kv_link, pools)
-    speculation.check(drafted, acceptance)
+    speculation.check(speculate, accept)
     terms = Terms(
         price=price,
-        busy=busy,
+        utilization=utilization,
         power=power,
         host_power=host_power,
         pue=pue,
@@ -117,7 +117,7 @@ def cost(
         "context": mix.longest if mix else context,
         "prompt": mix.prompt if mix else prompt,
         "engine": engine,
-        "utilization": utilization,
+        "gpu_memory_utilization": gpu_memory_utilization,
         "overlap": overlap,
         "skew": skew,
     }
@@ -125,7 +125,7 @@ def cost(
     most = placed.held.max_sequences
     if fleet.host.ram is not None and (most is None or (batch or 1) > most):
         check_length("batch", batch or 1)
-        placed = speed(found, fleet, **options, batch=batch or 1, drafted=drafted, acceptance=acceptance)
+        placed = speed(found, fleet, **options, batch=batch or 1, speculate=speculate, accept=accept)
         if placed.hybrid is not None and mix is not None:
             raise InputError(
                 "a request of a model that lies partly in RAM is not priced",
@@ -148,9 +148,9 @@ def cost(
         curve = tuple(_curve(bound, chosen, capacity, lengths[0], name, routing))
         if mix is not None:
             asked = _request(bound, mix, chosen, pools, name, outlay, capacity, found, routing, link)
-        if drafted is not None and acceptance is not None:
+        if speculate is not None and accept is not None:
             gains = speculative(
-                found, bound, [pace.tokens for pace in curve], lengths[0], drafted, acceptance, routing
+                found, bound, [pace.tokens for pace in curve], lengths[0], speculate, accept, routing
             )
     cost_ = Cost(
         model=found.name,
@@ -343,7 +343,7 @@ def _defaults(
         assumed |= {"prompt": lengths[1]} if prompt is None else {}
     if plan is None and own.devices > 1:
         assumed["plan"] = own.words
-    if terms.busy is None:
+    if terms.utilization is None:
         assumed["utilization"] = "100% of the time"
     if terms.pue is None:
         assumed["PUE"] = 1

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
+from moecalc.api.candidates import fleets_of
 from moecalc.api.export import spec_name
 from moecalc.api.loading import load
 from moecalc.api.model import Model, StatedModel
 from moecalc.api.precision import RELEASED, precision_for
-from moecalc.api.sweep import fleets_of
 from moecalc.calc.comparing.deployment import MAX_GPUS
 from moecalc.calc.design.found import Designed
 from moecalc.calc.design.objectives import FIELDS, NEED_DEVICES, parse_objectives

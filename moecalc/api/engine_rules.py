@@ -77,7 +77,8 @@ def share_of(utilization: Fraction | float | None, engine: Engine) -> Fraction:
     """
     if utilization is not None and (isinstance(utilization, bool) or not 0 < utilization <= 1):  # nan too
         raise InputError(
-            f"`utilization` is {utilization!r}", hint="a share of memory above 0 and at most 1, e.g. 0.9"
+            f"`gpu_memory_utilization` is {utilization!r}",
+            hint="a share of memory above 0 and at most 1, e.g. 0.9",
         )
     if engine.utilization is None:
         if utilization is not None:

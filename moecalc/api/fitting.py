@@ -46,31 +46,32 @@ ROOMIER = Fraction(5, 4)
 
 def fit(
     model: Any,
-    fleet: Fleet | str,
+    gpu: Fleet | str,
     *,
     quant: str | Iterable[str] | None = None,
     context: int | None = None,
     sequences: int = 1,
     kv_dtype: str | None = None,
     plan: Plan | Mapping[str, Any] | None = None,
-    utilization: Fraction | float | None = None,
+    gpu_memory_utilization: Fraction | float | None = None,
     engine: str | None = None,
 ) -> Fit:
     """Hold a model against devices.
 
     Of several quantizations the one with most bits that fits is answered for, and all are compared. `plan` None
     tries the plans that the devices allow and takes the one whose fullest rank has most left; unequal devices get
-    whole layers each. `utilization` is the share of allocatable memory that may be filled (None: the engine's own
-    default). `engine` None is llama.cpp for its mixtures, else `generic`. Raises InputError for a plan that does not
-    match model or devices, UndeterminedError where a device's memory or the model's architecture is not known.
+    whole layers each. `gpu_memory_utilization` is the share of allocatable memory that may be filled (None: the
+    engine's own default). `engine` None is llama.cpp for its mixtures, else `generic`. Raises InputError for a plan
+    that does not match model or devices, UndeterminedError where a device's memory or the model's architecture is not
+    known.
     """
-    fleet, plan = fleet_from(fleet), plan_from(plan)
+    fleet, plan = fleet_from(gpu), plan_from(plan)
     asked = Asked(
         model,
         context=context,
         sequences=sequences,
         kv_dtype=kv_dtype,
-        utilization=utilization,
+        utilization=gpu_memory_utilization,
         engine=engine,
         layout_required=True,
     )

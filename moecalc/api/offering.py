@@ -32,7 +32,7 @@ def offers(
     context: int | None = None,
     sequences: int = 1,
     kv_dtype: str | None = None,
-    utilization: Fraction | float | None = None,
+    gpu_memory_utilization: Fraction | float | None = None,
     engine: str | None = None,
 ) -> Offers:
     """The fewest devices of every listed kind that hold a model, by quantization (None: those people download).
@@ -44,7 +44,7 @@ def offers(
         context=context,
         sequences=sequences,
         kv_dtype=kv_dtype,
-        utilization=utilization,
+        utilization=gpu_memory_utilization,
         engine=engine,
         layout_required=True,
     )

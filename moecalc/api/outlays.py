@@ -16,13 +16,13 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What devices are paid for, as typed; None where it was not.
 
     `price` is USD per GPU-hour (None: the latest on-demand price known of a device, with its date); `hardware_price`
-    (USD per GPU, with `lifetime` and `electricity`, USD per kWh) is own hardware instead. `busy` is the share of the
-    paid time in which a deployment works (None: all of it), `power` watts per device (None: the TDP), `host_power`
+    (USD per GPU, with `lifetime` and `electricity`, USD per kWh) is own hardware instead. `utilization` is the share of
+    the paid time in which a deployment works (None: all of it), `power` watts per device (None: the TDP), `host_power`
     watts of its host per device (None: not counted), `pue` the power of the site over that of its machines (None: 1).
     """
 
     price: Amount | None = None
-    busy: Amount | None = None
+    utilization: Amount | None = None
     power: Amount | None = None
     host_power: Amount | None = None
     pue: Amount | None = None
@@ -39,7 +39,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def share(self) -> Decimal:
         """The share of the paid time that is worked. Raises InputError for what is none."""
-        return Decimal(1) if self.busy is None else money.share("--utilization", self.busy)
+        return Decimal(1) if self.utilization is None else money.share("--utilization", self.utilization)
 
     def outlay(self, fleet: Fleet) -> Outlay:
         """What an hour of a fleet costs. Raises InputError and UndeterminedError as `outlay_of` does."""

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import Any
 
 REPORTS = {
+    "Accuracy": "moecalc.calc.speed.accuracy:accuracy_report",
     "Cost": "moecalc.calc.cost.cost_lines:cost_report",
     "Designed": "moecalc.render.design:report_of",
     "Fit": "moecalc.calc.deploy.fit_lines:fit_report",
@@ -20,7 +21,8 @@ REPORTS = {
 def as_dict(answer: Any) -> dict[str, Any]:
     """What the command's `--json` prints: `moecalc.as_dict(moecalc.fit("mixtral-8x7b", "8xh100"))`.
 
-    Of `fit`, `serve`, `speed`, `cost`, `routing`, `train`, `scaling` and `design`. Raises TypeError for anything else.
+    Of `fit`, `serve`, `speed`, `cost`, `sweep`, `accuracy`, `routing`, `train`, `scaling` and `design`.
+    Raises TypeError for anything else.
     """
     name = type(answer).__name__
     if name not in REPORTS:

@@ -39,7 +39,7 @@ def scaling(
     compute: int | None = None,
     tokens: int | None = None,
     gpu_hours: Amount | None = None,
-    fleet: Fleet | str | None = None,
+    gpu: Fleet | str | None = None,
     mfu: Amount | None = None,
     sequence: int = 4096,
     laws: Iterable[str] = (),
@@ -55,7 +55,7 @@ def scaling(
     Raises InputError for two budgets, one that makes no sense, and unknown laws or axes; UndeterminedError where a
     model's architecture, or a device's peak, is not known.
     """
-    fleet = None if fleet is None else fleet_from(fleet)
+    fleet = None if gpu is None else fleet_from(gpu)
     chosen = {name.strip().lower(): find_law(name) for name in laws} or {n: find_law(n) for n in law_names()}
     defaults: dict[str, str | int] = {}
     budget = _budget(compute, tokens, gpu_hours, fleet, mfu, defaults)

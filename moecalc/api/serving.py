@@ -55,14 +55,14 @@ DEFAULT_ENGINE = "vllm"
 
 def serve(
     model: Any,
-    fleet: Fleet | str,
+    gpu: Fleet | str,
     *,
     engine: str | None = None,
     plan: Plan | Mapping[str, Any] | None = None,
     context: int | None = None,
     sequences: int | None = None,
     batched_tokens: int | None = None,
-    utilization: Fraction | float | None = None,
+    gpu_memory_utilization: Fraction | float | None = None,
     quant: str | None = None,
     kv_dtype: str | None = None,
     speculate: bool = False,
@@ -79,14 +79,16 @@ def serve(
     InputError for a plan that matches neither model nor devices nor engine, UndeterminedError where a device's
     memory, the architecture or the engine's layout of its state is not known.
     """
-    fleet, plan = fleet_from(fleet), plan_from(plan)
+    fleet, plan = fleet_from(gpu), plan_from(plan)
     found = known_model(model)
     chosen = find_engine(engine or (LLAMA_CPP if is_mixture(quant) else DEFAULT_ENGINE)).on(fleet.devices)
     if plan is not None:
         check_plan(found, chosen, plan, fleet)
     precision = precision_for(found, quant or RELEASED)
     check_formats(found, chosen, precision, quant)
-    scheduler, assumed = _scheduler(found, chosen, fleet, context, sequences, batched_tokens, utilization)
+    scheduler, assumed = _scheduler(
+        found, chosen, fleet, context, sequences, batched_tokens, gpu_memory_utilization
+    )
     if full_windows:
         scheduler = msgspec.structs.replace(scheduler, full_windows=_full_windows(chosen))
     cache = cache_of(found, chosen, kv_dtype)

@@ -38,12 +38,12 @@ from moecalc.specs.engines import find_engine
 from moecalc.specs.fleet import Fleet
 from moecalc.specs.plan import Plan
 from moecalc.specs.routing import UNIFORM_SKEW, Skew
-from moecalc.specs.workload import Workload
+from moecalc.specs.workload import Workload, check_length
 
 
 def speed(
     model: Any,
-    fleet: Fleet | str,
+    gpu: Fleet | str,
     *,
     plan: Plan | Mapping[str, Any] | None = None,
     quant: str | None = None,
@@ -55,11 +55,12 @@ def speed(
     engine: str | None = None,
     overlap: float = 1.0,
     skew: str | Skew = UNIFORM_SKEW,
-    utilization: Fraction | float | None = None,
+    gpu_memory_utilization: Fraction | float | None = None,
     served: bool = False,
     measured: str | None = None,
-    drafted: int | None = None,
-    acceptance: float | None = None,
+    speculate: int | None = None,
+    accept: float | None = None,
+    speculate_at: Sequence[int] | None = None,
 ) -> Speed:
     """How fast a model is on a fleet.
 
@@ -68,15 +69,23 @@ def speed(
     token that counts as a new draw of experts: 1 uniform, 0 all tokens sharing theirs; `skew` a law of the experts'
     loads in its place (`zipf:1`, `dirichlet:0.5`, or a file of recorded routing). `served` asks for what is
     expected under continuous batching, where prompts disturb decoding. `measured` is a decode speed to hold against
-    the ceiling; `drafted` tokens, accepted with the rate `acceptance`, are speculative decoding. Where the model does
-    not fit and the fleet's host has RAM, part of it lies there; where it does not fit at all, the ceiling holds for
-    devices with more memory, and `held` says what is missing. Raises InputError for values that cannot be,
-    UndeterminedError where a bandwidth or the architecture is not known.
+    the ceiling; `speculate` tokens drafted, accepted with the rate `accept`, are speculative decoding, shown at the
+    batches `speculate_at` (None: powers of four that fit). Where the model does not fit and the fleet's host has RAM,
+    part of it lies there; where it does not fit at all, the ceiling holds for devices with more memory, and `held` says
+    what is missing. Raises InputError for values that cannot be, UndeterminedError where a bandwidth or the
+    architecture is not known.
     """
-    fleet, plan = fleet_from(fleet), plan_from(plan)
-    speculation.check(drafted, acceptance)
+    fleet, plan = fleet_from(gpu), plan_from(plan)
+    speculation.check(speculate, accept)
+    for each in speculate_at or ():
+        check_length("batch", each)
     asked = Asked(
-        model, context=context, sequences=batch, kv_dtype=kv_dtype, utilization=utilization, engine=engine
+        model,
+        context=context,
+        sequences=batch,
+        kv_dtype=kv_dtype,
+        utilization=gpu_memory_utilization,
+        engine=engine,
     )
     found = asked.model
     routing = routing_of(overlap, skew, sorts=len(pools_of(found.ledger)))
@@ -129,7 +138,16 @@ def speed(
         held=held,
         arithmetic=_arithmetic(bound, fleet),
         hybrid=part[1] if part else None,
-        speculation=_speculation(bound, asked, decode, drafted, acceptance, routing, hybrid_=bool(part)),
+        speculation=_speculation(
+            bound,
+            asked,
+            decode,
+            speculate,
+            accept,
+            routing,
+            speculate_at or speculation.shown_batches(held.max_sequences, batch),
+            hybrid_=bool(part),
+        ),
         measured=_measured(measured, decode, bound, hybrid_=bool(part)),
         plan_chosen=plan is None,
         warnings=(*found.warnings, *workload.warnings),
@@ -194,10 +212,17 @@ def _loaded(
     """Of requests of which the context is the middle of decoding, as for `served`; what does not fit waits."""
     if held.max_sequences is None:
         return NoExpectation("not even one sequence of that context fits")
-    half = -(-2 * workload.context // 3)
-    return expect_loaded(
-        bound, workload.batch, held.max_sequences, prompt or half, half, engine=setting.engine.name
+    return first_under_load(
+        bound, workload.batch, held.max_sequences, workload.context, prompt, setting.engine.name
     )
+
+
+def first_under_load(
+    bound: Roofline, batch: int, resident: int, context: int, prompt: int | None, engine: str
+) -> Expected | NoExpectation:
+    """Of requests of which the context is the middle of decoding; `resident` fit into memory, the others wait."""
+    half = -(-2 * context // 3)
+    return expect_loaded(bound, batch, resident, prompt or half, half, engine=engine)
 
 
 def _held(holding: Holding, setting: Setting, room: Room) -> Held:
@@ -263,6 +288,7 @@ def _speculation(
     drafted: int | None,
     acceptance: float | None,
     routing: Routing,
+    batches: Sequence[int],
     *,
     hybrid_: bool,
 ) -> Speculation | None:
@@ -273,7 +299,6 @@ def _speculation(
             "speculative decoding of a model that lies partly in RAM is not computed",
             hint="leave `--speculate` out, or name devices that hold the model",
         )
-    batches = sorted({*speculation.BATCHES, decode.batch})
     return speculative(asked.model, bound, batches, decode.context, drafted, acceptance, routing)
 
 

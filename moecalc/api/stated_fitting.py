@@ -15,7 +15,7 @@ def fit_stated(
     fleet: Fleet,
     *,
     quant: str | None = None,
-    utilization: Fraction | float | None = None,
+    gpu_memory_utilization: Fraction | float | None = None,
 ) -> StatedFit:
     """Hold what is said of a model's size against devices.
 
@@ -34,6 +34,6 @@ def fit_stated(
         source=model.source,
         fleet=fleet,
         weights=weights,
-        utilization=float(share_of(utilization, find_engine("generic"))),
+        utilization=float(share_of(gpu_memory_utilization, find_engine("generic"))),
         warnings=model.warnings,
     )

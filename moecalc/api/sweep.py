@@ -7,35 +7,40 @@ from typing import Any
 
 import msgspec
 
-from moecalc.api.engine_rules import check_count, shares_memory
+from moecalc.api.candidates import Candidate, most_of
 from moecalc.api.fit_setting import Asked
-from moecalc.api.fleets import LOCAL, fleet_of, is_counted
 from moecalc.api.outlays import Terms
 from moecalc.api.precision import RELEASED
 from moecalc.api.rooflines import roofline
 from moecalc.api.skews import routing_of
+from moecalc.api.speed import first_under_load
 from moecalc.calc.deploy.case import Room
 from moecalc.calc.deploy.fitted import Setting
 from moecalc.calc.deploy.fitting import best_holding
-from moecalc.calc.deploy.search import COUNTS
-from moecalc.calc.deploy.shards import MACHINE, Shards
+from moecalc.calc.deploy.shards import Shards
 from moecalc.calc.routing.experts import pools_of
 from moecalc.calc.speed.expectation import Expected, NoExpectation, expect_decode, expect_prefill
 from moecalc.calc.speed.roofline import Roofline
 from moecalc.calc.speed.slo import Slo, parse_slo
-from moecalc.calc.speed.sweep import Deployed, Point, Sweep, cheapest_frontier, choose, decode_grid, frontier
+from moecalc.calc.speed.sweep import (
+    Choice,
+    Deployed,
+    Point,
+    Sweep,
+    cheapest_frontier,
+    choose,
+    decode_grid,
+    frontier,
+    unjudged,
+)
 from moecalc.calc.speed.traffic import Routing
 from moecalc.errors import InputError, UndeterminedError
-from moecalc.specs.fleet import Fleet, Group
+from moecalc.specs.fleet import Fleet
 from moecalc.specs.formats import Precision
-from moecalc.specs.hardware import Accelerator
 from moecalc.specs.kv_formats import served_apart
 from moecalc.specs.plan import Plan
 from moecalc.specs.routing import UNIFORM_SKEW, Skew
 from moecalc.specs.workload import check_length
-
-MOST_COUNT = 64
-"""Devices up to which a kind without a number is tried."""
 
 SIZES_TRIED = 4
 """Of the numbers of devices that hold the model, the smallest so many are tried."""
@@ -77,56 +82,6 @@ def _batch(part: str, text: str) -> int:
     return int(digits)
 
 
-class Candidate(msgspec.Struct, frozen=True):
-    """A fleet as it was named, or a kind of device whose number is open."""
-
-    fleet: Fleet
-    open: bool = False
-
-    def fleets(self, plan: Plan | None = None) -> Iterator[Fleet]:
-        """The fleets to try, smallest first; under a plan the one that has its devices.
-
-        Raises InputError where a named number of devices is not that of the plan.
-        """
-        if not self.open:
-            if plan is not None:
-                check_count(plan, self.fleet)
-            yield self.fleet
-            return
-        device = self.fleet.groups[0].device
-        if plan is not None:
-            yield Fleet((Group(device, plan.devices),), self.fleet.host)
-            return
-        for count in COUNTS:
-            if count <= most_of(device):
-                yield Fleet((Group(device, count),), self.fleet.host)
-
-
-def most_of(device: Accelerator) -> int:
-    """How many of a device without a number are tried: as many as people put together."""
-    if shares_memory(device):
-        return 1
-    return MOST_COUNT if device.is_linked else MACHINE
-
-
-def fleets_of(gpu: str | None, vram: str | None, bandwidth: str | None, choose: bool) -> list[Candidate]:
-    """The fleets that `--gpu a,b,c` names; kinds without a number are open where there is something to choose.
-
-    Raises InputError as `fleet_of` does, and where nothing is named.
-    """
-    names = [None] if gpu is None else [name.strip() for name in gpu.split(",")]
-    found = []
-    for name in names:
-        if name is not None and not name:
-            raise InputError(f"a device is missing in `--gpu {gpu}`", hint="`--gpu h100,h200,mi300x`")
-        fleet = fleet_of(name, vram, bandwidth)
-        if fleet is None:
-            raise InputError("no devices to choose among", hint="add `--gpu h100,h200,mi300x`")
-        counted = name in {None, LOCAL} or is_counted(name or "", fleet)
-        found.append(Candidate(fleet, open=not counted and (choose or len(names) > 1)))
-    return found
-
-
 def sweep(
     model: Any,
     candidates: Sequence[Candidate],
@@ -140,7 +95,7 @@ def sweep(
     engine: str | None = None,
     overlap: float = 1.0,
     skew: str | Skew = UNIFORM_SKEW,
-    utilization: Fraction | float | None = None,
+    gpu_memory_utilization: Fraction | float | None = None,
     slo: Slo | str | None = None,
     served: bool = False,
     terms: Terms | None = None,
@@ -158,7 +113,12 @@ def sweep(
     for batch in batches:
         check_length("batch", batch)
     asked = Asked(
-        model, context=context, sequences=1, kv_dtype=kv_dtype, utilization=utilization, engine=engine
+        model,
+        context=context,
+        sequences=1,
+        kv_dtype=kv_dtype,
+        utilization=gpu_memory_utilization,
+        engine=engine,
     )
     found = asked.model
     routing = routing_of(overlap, skew, sorts=len(pools_of(found.ledger)))
@@ -184,15 +144,19 @@ def sweep(
     engine_name = setting.engine.name if setting else "generic"
     kept = frontier(points) if terms is None else cheapest_frontier(points)
     at_ceiling = as_expected = None
+    left_out: dict[str, str] = {}
     if limits is not None and points:
         at_ceiling = choose(points, limits, expected=False)
         possible = [p for p in points if not limits.misses(p.on.ttft_seconds, p.seconds)]
-        judged = [_expect(p, engine_name, workload.prompt, served) for p in possible]
+        judged = [_expect(p, engine_name, workload.prompt, prompt, served) for p in possible]
         as_expected = choose(judged, limits, expected=True)
+        left_out = unjudged(points, judged, limits)
+        if as_expected is not None:
+            as_expected = _with_load(as_expected, engine_name, prompt)
     precision = asked.precision(name)
     defaults = {**workload.assumed, "engine": engine_name, "routing": routing.words}
     defaults |= served_apart(found.ledger)
-    if terms is not None and terms.busy is None:
+    if terms is not None and terms.utilization is None:
         defaults["utilization"] = "100% of the time"
     if setting is not None:
         defaults["kv_dtype"] = setting.case.kv_dtype
@@ -207,10 +171,11 @@ def sweep(
         routing=routing,
         is_routed=any(weight.pool is not None for weight in found.ledger.weights),
         points=tuple(points),
-        frontier=tuple(_expect(point, engine_name, workload.prompt, served) for point in kept),
+        frontier=tuple(_expect(point, engine_name, workload.prompt, prompt, served) for point in kept),
         slo=limits,
         at_ceiling=at_ceiling,
         as_expected=as_expected,
+        left_out=left_out,
         prices=tuple(_prices(candidates, terms)),
         busy=None if terms is None else terms.share,
         notes=tuple(notes),
@@ -304,8 +269,11 @@ def _points(on: Deployed, batches: Sequence[int], context: int, routing: Routing
         )
 
 
-def _expect(point: Point, engine: str, prompt: int, served: bool) -> Point:
-    """With what is expected: of several sequences under continuous batching first, or decoding alone first."""
+def _expect(point: Point, engine: str, first: int, prompt: int | None, served: bool) -> Point:
+    """With what is expected: of several sequences under continuous batching first, or decoding alone first.
+
+    `first` is the prompt of a request alone; `prompt` None is that of which the context is the middle of decoding.
+    """
     bound = point.on.roofline
     decode: Expected | NoExpectation = NoExpectation("")
     for disturbed in ((True, False) if served else (False, True))[: 1 if point.batch == 1 else 2]:
@@ -320,8 +288,19 @@ def _expect(point: Point, engine: str, prompt: int, served: bool) -> Point:
         if isinstance(decode, Expected):
             break
     return msgspec.structs.replace(
-        point, expected=decode, expected_ttft=expect_prefill(bound, prompt, 1, engine=engine)
+        point, expected=decode, expected_ttft=expect_prefill(bound, first, 1, engine=engine)
     )
+
+
+def _with_load(choice: Choice, engine: str, prompt: int | None) -> Choice:
+    """With the first token of a request among the others, where there are others."""
+    point = choice.point
+    if point.batch == 1 or not point.on.roofline.is_bounded:
+        return choice
+    loaded = first_under_load(
+        point.on.roofline, point.batch, point.on.max_sequences, point.context, prompt, engine
+    )
+    return msgspec.structs.replace(choice, loaded=loaded)
 
 
 def _usd_per_hour(fleet: Fleet, terms: Terms | None) -> float | None:

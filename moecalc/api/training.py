@@ -53,7 +53,7 @@ PREDICT = "predict"
 
 def train(
     model: Any,
-    fleet: Fleet | str,
+    gpu: Fleet | str,
     plan: TrainingPlan | Mapping[str, Any] | None = None,
     *,
     tokens: int,
@@ -85,7 +85,7 @@ def train(
     Raises InputError for sizes that do not divide, naming the rule, and UndeterminedError where a peak, or the
     architecture, is not known.
     """
-    fleet = fleet_from(fleet)
+    fleet = fleet_from(gpu)
     plan = training_plan_from(plan, fleet.count)
     found = model if isinstance(model, Model | StatedModel) else load(model)
     if not isinstance(found, Model):

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from moecalc import cli
+from moecalc.api.candidates import fleets_of
 from moecalc.api.cost import cost
 from moecalc.api.fleets import fleet_of
 from moecalc.api.loading import load
 from moecalc.api.outlays import Terms
-from moecalc.api.sweep import SWEEP, batches_of, fleets_of, sweep
+from moecalc.api.sweep import SWEEP, batches_of, sweep
 from moecalc.calc.cost.cost_lines import cost_report
 from moecalc.cli import deployment, paying, sweeping
 from moecalc.cli.output import emit_as, warn
@@ -129,11 +130,11 @@ def command(
         "engine": engine,
         "overlap": overlap,
         "skew": skew,
-        "utilization": memory_utilization,
+        "gpu_memory_utilization": memory_utilization,
     }
     paid: dict[str, Any] = {
         "price": price,
-        "busy": busy,
+        "utilization": busy,
         "power": power,
         "host_power": host_power,
         "pue": pue,
@@ -179,8 +180,8 @@ def command(
         **paid,
         batch=batches[0] if batches else None,
         request=request,
-        drafted=speculate,
-        acceptance=accept,
+        speculate=speculate,
+        accept=accept,
         pools=pools,
         kv_link=kv_link,
         carbon=carbon,

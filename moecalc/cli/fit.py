@@ -110,7 +110,10 @@ def command(
                 hint="leave it out: the weights alone are held against the devices",
             )
         return _stated(
-            fit_stated(loaded, fleet, quant=quant, utilization=utilization), require, json, markdown
+            fit_stated(loaded, fleet, quant=quant, gpu_memory_utilization=utilization),
+            require,
+            json,
+            markdown,
         )
     if fleet is None:
         given = {"a plan": plan is not None, "`--require`": require, "`--explain`": explain, "`--ram`": ram}
@@ -124,7 +127,7 @@ def command(
             context=tokens(context),
             sequences=sequences,
             kv_dtype=kv_dtype,
-            utilization=utilization,
+            gpu_memory_utilization=utilization,
             engine=engine,
         )
         from moecalc.render.fit_offers import offers_markdown, offers_text
@@ -144,7 +147,7 @@ def command(
         sequences=sequences,
         kv_dtype=kv_dtype,
         plan=plan,
-        utilization=utilization,
+        gpu_memory_utilization=utilization,
         engine=engine,
     )
     cache = None

@@ -86,7 +86,7 @@ def command(
         compute=None if compute is None else parse_flops(compute),
         tokens=None if tokens_ is None else parse_count(tokens_, "a number of training tokens"),
         gpu_hours=None if gpu_hours is None else parse_count(gpu_hours, "a number of GPU-hours"),
-        fleet=fleet_of(gpu),
+        gpu=fleet_of(gpu),
         mfu=mfu,
         sequence=length,
         laws=law or (),

@@ -97,7 +97,7 @@ def command(
         context=tokens(context),
         sequences=max_num_seqs,
         batched_tokens=tokens(max_num_batched_tokens),
-        utilization=utilization,
+        gpu_memory_utilization=utilization,
         quant=quant,
         kv_dtype=kv_dtype,
         speculate=speculate,

@@ -96,13 +96,14 @@ def command(
     one_format(json, markdown)
     loaded = load(model, strict)
     plan = deployment.plan_of(tp, pp, ep, dp, attention_dp, dcp, redundant_experts, stages, sp)
+    from moecalc.api.candidates import fleets_of
     from moecalc.api.fleets import fleet_of
     from moecalc.api.speed import speed
-    from moecalc.api.sweep import SWEEP, batches_of, fleets_of, sweep
+    from moecalc.api.sweep import SWEEP, batches_of, sweep
 
     choice = slo is not None or (gpu is not None and "," in gpu)
     batches = batches_of(batch or (SWEEP if choice else "1"))
-    several = choice or len(batches) > 1
+    several = choice or (len(batches) > 1 and speculate is None and accept is None)
     if several:
         sweeping.refuse_beside_a_sweep(
             {
@@ -127,7 +128,7 @@ def command(
             engine=engine,
             overlap=overlap,
             skew=skew,
-            utilization=utilization,
+            gpu_memory_utilization=utilization,
             slo=slo,
             served=served,
         )
@@ -166,11 +167,12 @@ def command(
         engine=engine,
         overlap=overlap,
         skew=skew,
-        utilization=utilization,
+        gpu_memory_utilization=utilization,
         served=served,
         measured=measured,
-        drafted=speculate,
-        acceptance=accept,
+        speculate=speculate,
+        accept=accept,
+        speculate_at=batches if len(batches) > 1 else None,
     )
     if run is not None:
         one = calibrated(one, run)

@@ -25,14 +25,22 @@ OverlapOption = Annotated[
     ),
 ]
 SpeculateOption = Annotated[
-    int | None, typer.Option("--speculate", help="Tokens drafted per step (speculative decoding, MTP).")
+    int | None,
+    typer.Option(
+        "--speculate",
+        help="Tokens drafted per step (speculative decoding, MTP); `speed`: at each batch of a list.",
+    ),
 ]
 AcceptOption = Annotated[
     float | None, typer.Option("--accept", help="Share of drafted tokens accepted, e.g. 0.7.")
 ]
 SloOption = Annotated[
     str | None,
-    typer.Option("--slo", help="Limits that the cheapest plan must meet: ttft<1s,tpot<50ms."),
+    typer.Option(
+        "--slo",
+        help="Limits that the cheapest plan must meet: ttft<1s (unloaded), tpot<50ms, both with a comma between; "
+        "high:tpot<50ms holds the high end of what is expected against them.",
+    ),
 ]
 
 

@@ -7,6 +7,7 @@ from moecalc.calc.cost.figure import Figure
 from moecalc.calc.cost.request import SERVED, Split
 from moecalc.calc.deploy.budget import MOST_SEQUENCES
 from moecalc.calc.speed.expectation import Expected, NoExpectation
+from moecalc.calc.speed.speculation import UNMEASURED
 from moecalc.render.amounts import NONE, dollars, or_none, significant
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table
@@ -103,7 +104,7 @@ def speculation_words(cost: Cost) -> list[str]:
         f"drafted: {many}, {format_percent(told.acceptance)} accepted, so a step yields {significant(told.accepted)}; "
         f"at batch {gain.batch:,} {significant(gain.speedup)}x as fast at the ceiling{turn}; draft: {told.draft}"
     )
-    return [said]
+    return [said, f"drafted: no expectation: {UNMEASURED}"]
 
 
 def curve_rows(cost: Cost) -> Rows:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from moecalc.calc.speed.expectation import Expected, NoExpectation
-from moecalc.calc.speed.speculation import Speculation
+from moecalc.calc.speed.speculation import UNMEASURED, Speculation
 from moecalc.calc.speed.speed import Speed
 from moecalc.calc.speed.speed_groups import GroupTime
 from moecalc.calc.speed.speed_lines import CEILING, assumed, no_peak, warnings
@@ -32,8 +32,8 @@ def speed_text(speed: Speed, columns: int) -> str:
     if speed.hybrid is not None:
         lines += ["", *_laid(part_rows(speed), "<>>", columns)]
     if speed.speculation is not None:
-        lines += ["", *_laid(gain_rows(speed.speculation, speed), "<>>>>><", columns)]
-        for remark in speculation_remarks(speed.speculation):
+        lines += ["", *_laid(gain_rows(speed.speculation, speed), "<>>>>>", columns)]
+        for remark in speculation_remarks(speed.speculation, speed):
             lines += paragraph(remark, columns, "  ")
     lines += ["", *[dim(line) for line in paragraph(_assumed(speed), columns, "  ")]]
     for warning in _warnings(speed):
@@ -50,7 +50,7 @@ def speed_markdown(speed: Speed) -> str:
         parts.append(markdown_table(part_rows(speed)))
     if speed.speculation is not None:
         parts.append(markdown_table(gain_rows(speed.speculation, speed)))
-        parts += speculation_remarks(speed.speculation)
+        parts += speculation_remarks(speed.speculation, speed)
     return "\n\n".join([*parts, _assumed(speed), *(f"warning: {warning}" for warning in _warnings(speed))])
 
 
@@ -186,32 +186,35 @@ def part_rows(speed: Speed) -> list[list[str]]:
 
 def gain_rows(found: Speculation, speed: Speed) -> list[list[str]]:
     """A header, and plain against speculative decoding over batch sizes."""
-    head = ["tokens/s per sequence, ceiling", "plain", "speculative", "speedup", "draft", "verify", ""]
+    head = ["tokens/s per sequence, ceiling", "plain", "speculative", "speedup", "draft", "verify"]
     rows = [head]
     most = speed.held.max_sequences
     for gain in found.gains:
-        beyond = "more than fit" if most is None or gain.batch > most else ""
+        beyond = ", does not fit" if most is None or gain.batch > most else ""
         rows.append(
             [
-                f"batch {gain.batch:,}",
+                f"batch {gain.batch:,}{beyond}",
                 rate(1 / gain.plain_seconds),
                 rate(1 / gain.seconds_per_token),
                 f"{gain.speedup:.2f}x",
                 duration(gain.draft_seconds) if gain.draft_seconds else "-",
                 duration(gain.verify_seconds),
-                beyond,
             ]
         )
     return rows
 
 
-def speculation_remarks(found: Speculation) -> list[str]:
-    """What was drafted, and what is assumed of it."""
+def speculation_remarks(found: Speculation, speed: Speed) -> list[str]:
+    """What was drafted and what is assumed of it, why nothing is expected, and how many sequences fit."""
+    most, context = speed.held.max_sequences, speed.decode.context
+    fit = "not one sequence fits" if most is None else f"at most {most:,} sequences fit"
     return [
         (
             f"speculation: {found.drafted} drafted, each accepted with probability {found.acceptance:g}, "
             f"yield {found.accepted:.2f} tokens a step; draft: {found.draft}"
-        )
+        ),
+        f"speculation: no expectation: {UNMEASURED}",
+        f"of {context:,} tokens {fit}",
     ]
 
 

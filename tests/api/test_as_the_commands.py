@@ -33,6 +33,22 @@ CALLS = {
     "cost deepseek-v3 --gpu 8xh200 --request in=8k,out=1k": lambda: moecalc.cost(
         "deepseek-v3", "8xh200", request="in=8k,out=1k"
     ),
+    "speed deepseek-v3 --gpu 8xh200 --batch 1,32 --speculate 1 --accept 0.85": lambda: moecalc.speed(
+        "deepseek-v3", "8xh200", speculate=1, accept=0.85, speculate_at=(1, 32)
+    ),
+    "speed llama-3.1-8b --gpu h100,mi300x --slo ttft<1s,tpot<20ms": lambda: moecalc.sweep(
+        "llama-3.1-8b", ["h100", "mi300x"], slo="ttft<1s,tpot<20ms"
+    ),
+    "speed mixtral-8x7b --gpu 2xh100 --batch 1,16 --served": lambda: moecalc.sweep(
+        "mixtral-8x7b", moecalc.devices("2xh100"), batches=(16, 1), served=True
+    ),
+    "cost llama-3.1-8b --gpu h100,2xh200 --batch 1..64 --slo high:tpot<20ms": lambda: moecalc.sweep(
+        "llama-3.1-8b", "h100,2xh200", batches="1..64", slo="high:tpot<20ms", in_dollars=True
+    ),
+    "cost mixtral-8x7b --gpu 2xh100 --batch 1,16 --price 2.5 --utilization 50% --tp 2": lambda: moecalc.sweep(
+        "mixtral-8x7b", "2xh100", batches=[1, 16], price="2.5", utilization="50%", plan={"tp": 2}
+    ),
+    "accuracy": moecalc.accuracy,
     "routing deepseek-v3 --batch 1,32 --ep 8": lambda: moecalc.routing("deepseek-v3", batch=(1, 32), ranks=8),
     "routing mixtral-8x7b --skew zipf:1": lambda: moecalc.routing("mixtral-8x7b", skew="zipf:1"),
     "train mixtral-8x7b --tokens 2T --gpu 256xh100 --tp 2 --pp 4 --ep 8": lambda: moecalc.train(
@@ -42,7 +58,7 @@ CALLS = {
         "llama-3.1-8b", "8xh100", {"zero": 3}, tokens=10**12, lora="r=16"
     ),
     "scaling mixtral-8x7b --gpu-hours 1M --gpu h100": lambda: moecalc.scaling(
-        ["mixtral-8x7b"], gpu_hours=10**6, fleet="h100"
+        ["mixtral-8x7b"], gpu_hours=10**6, gpu="h100"
     ),
     "scaling --compute 1e24": lambda: moecalc.scaling(compute=10**24),
     "design --like mixtral-8x7b --experts 4..16 --active 13B --gpu h100": lambda: moecalc.design(
@@ -71,6 +87,11 @@ def test_the_same_as_json(command, capsys):
         (lambda: moecalc.fit("mixtral-8x7b", "h100", quant=[4]), "4 is no name of a recipe"),
         (moecalc.devices, "no devices are named"),
         (lambda: moecalc.serve("mixtral-8x7b", "8xh1000"), "h1000"),
+        (lambda: moecalc.sweep("mixtral-8x7b", []), "no devices to choose among"),
+        (lambda: moecalc.sweep("mixtral-8x7b", ["h100", 8]), "8 names no devices"),
+        (lambda: moecalc.sweep("mixtral-8x7b", "2xh100", batches=()), "no batches"),
+        (lambda: moecalc.sweep("mixtral-8x7b", "2xh100", batches=16), "16"),
+        (lambda: moecalc.sweep("mixtral-8x7b", "2xh100", batches=[1.5]), "1.5"),
         (
             lambda: moecalc.train("mixtral-8x7b", "8xh100", {"tp": 3}, tokens=10**9),
             "does not divide 8 devices",

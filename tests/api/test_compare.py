@@ -10,7 +10,7 @@ from moecalc.errors import InputError
 from tests.api.promised import IDS
 from tests.calc.released import DEEPSEEK_V3, LLAMA_13B, MIXTRAL_8X7B
 
-WHOLE = {"context": 4096, "utilization": 0.9}
+WHOLE = {"context": 4096, "gpu_memory_utilization": 0.9}
 
 
 @pytest.fixture(scope="module")
@@ -158,8 +158,8 @@ def test_another_accelerator(models):
 
 @pytest.mark.parametrize("share", [0, -0.5, 1.01, 2])
 def test_a_utilization_that_is_no_share_is_refused(models, share):
-    with pytest.raises(InputError, match="`utilization`"):
-        compare(*models, utilization=share)
+    with pytest.raises(InputError, match="`gpu_memory_utilization`"):
+        compare(*models, gpu_memory_utilization=share)
 
 
 @pytest.mark.parametrize("given", [(), (MIXTRAL_8X7B,)])

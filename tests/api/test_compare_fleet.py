@@ -38,7 +38,7 @@ def test_a_model_that_they_do_not_hold_says_how_many_would(models):
 def test_prices_are_those_given(models):
     listed, given = compare(*models).entries[0].cells[0], compare(*models, price="5.90").entries[0].cells[0]
     assert given.usd_per_million == pytest.approx(2 * listed.usd_per_million)  # $2.95 is the list price
-    half = compare(*models, busy="50%").entries[0].cells[0]
+    half = compare(*models, utilization="50%").entries[0].cells[0]
     assert half.usd_per_million == pytest.approx(2 * listed.usd_per_million)
     own = compare(
         *models, hardware_price=35_064, lifetime="4y", electricity="0.1", pue="1.5", host_power="300W"
@@ -55,7 +55,7 @@ def test_prices_are_those_given(models):
         ({"gpu": "h100 + h200"}, "one kind of device"),
         ({"gpu": "0xh100"}, "0"),
         ({"price": 0}, "--price"),
-        ({"busy": 2}, "--utilization"),
+        ({"utilization": 2}, "--utilization"),
         ({"lifetime": "3y"}, "belongs to own hardware"),
     ],
 )

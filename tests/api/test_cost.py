@@ -75,7 +75,7 @@ def test_input_by_hand(llama, h100):
 
 def test_busy_and_the_number_of_gpus_multiply(llama, h100):
     one = cost(llama, h100, batch=4, context=4096, price=1)
-    dear = cost(llama, h100, batch=4, context=4096, price=2, busy="0.5")
+    dear = cost(llama, h100, batch=4, context=4096, price=2, utilization="0.5")
     assert dear.usd_per_million(dear.output).ceiling == 4 * one.usd_per_million(one.output).ceiling
 
 
@@ -150,7 +150,7 @@ def test_own_hardware(llama, h100):
         hardware_price=30_000,
         lifetime="4y",
         electricity="0.12",
-        busy="0.6",
+        utilization="0.6",
         batch=1,
         context=4096,
     )
@@ -172,8 +172,8 @@ def test_own_hardware(llama, h100):
         ({"hardware_price": 0, "lifetime": "4y", "electricity": 0.1}, "--hardware-price"),
         ({"hardware_price": 1, "lifetime": "4y", "electricity": -0.1}, "--electricity"),
         ({"carbon": -1}, "--carbon"),
-        ({"busy": 0}, "--utilization"),
-        ({"busy": 1.5}, "--utilization"),
+        ({"utilization": 0}, "--utilization"),
+        ({"utilization": 1.5}, "--utilization"),
         ({"power": "0W"}, "--power"),
         ({"pools": 3}, "--pools"),
         ({"pools": 2}, "follows from a mix"),

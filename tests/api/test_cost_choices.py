@@ -3,11 +3,12 @@
 import pytest
 
 from moecalc.api import load
+from moecalc.api.candidates import fleets_of
 from moecalc.api.cost import cost
 from moecalc.api.fleets import fleet_of
 from moecalc.api.outlays import Terms
 from moecalc.api.speed import speed
-from moecalc.api.sweep import fleets_of, sweep
+from moecalc.api.sweep import sweep
 from moecalc.errors import UndeterminedError
 from tests.calc.released import LLAMA_13B, MIXTRAL_8X7B
 
@@ -23,7 +24,7 @@ def two():
 
 
 def test_drafting_costs_what_its_steps_take(mixtral, two):
-    found = cost(mixtral, two, batch=16, drafted=3, acceptance=0.5)
+    found = cost(mixtral, two, batch=16, speculate=3, accept=0.5)
     told = found.speculation
     assert told is not None
     assert told.accepted == 1.875  # 1 + 0.5 + 0.25 + 0.125
@@ -35,8 +36,8 @@ def test_drafting_costs_what_its_steps_take(mixtral, two):
 
 
 def test_drafting_gains_less_where_positions_touch_more_experts(mixtral, two):
-    gains = cost(mixtral, two, batch=1, drafted=3, acceptance=0.7).speculation.gains
-    dense = cost(load(LLAMA_13B), fleet_of("h100"), batch=1, drafted=3, acceptance=0.7).speculation.gains
+    gains = cost(mixtral, two, batch=1, speculate=3, accept=0.7).speculation.gains
+    dense = cost(load(LLAMA_13B), fleet_of("h100"), batch=1, speculate=3, accept=0.7).speculation.gains
     assert gains[0].speedup < dense[0].speedup
 
 

@@ -120,7 +120,9 @@ def test_where_a_part_has_no_expectation_the_whole_has_none(known, mixtral):
 
 @pytest.mark.parametrize("columns", [80, 100, 120])
 def test_intervals_fit_the_width(known, mixtral, columns):
-    found = cost(mixtral, known, batch=16, request="in=4k,out=100,cached=50%,turns=3", carbon=400, busy=0.3)
+    found = cost(
+        mixtral, known, batch=16, request="in=4k,out=100,cached=50%,turns=3", carbon=400, utilization=0.3
+    )
     text = cost_text(found, columns)
     assert max(map(len, text.splitlines())) <= columns
     output = found.usd_per_million(found.output)

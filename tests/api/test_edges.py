@@ -53,7 +53,7 @@ def test_a_name_with_a_slash_is_a_hub_id():
 @pytest.mark.parametrize("share", [float("nan"), 0, -1, 1.5])
 def test_utilization_is_a_share(share):
     with pytest.raises(InputError, match="utilization"):
-        moecalc.compare("llama-13b", "llama-7b", utilization=share)
+        moecalc.compare("llama-13b", "llama-7b", gpu_memory_utilization=share)
 
 
 @pytest.mark.parametrize("length", ["4k", 10.5, 0, -5, True])

@@ -118,7 +118,7 @@ _ENCODED = "images and sound take memory of their own while they are encoded, wh
         ("deepseek-v3", "16xh200", {"engine": "vllm", "plan": Plan(tensor=8, data=2)}),
         ("deepseek-v4-flash", "8xh200", {"engine": "vllm"}),
         ("llama-3-8b", "h100", {"engine": "llama.cpp", "quant": "awq"}),
-        ("mixtral-8x7b", "h100", {"quant": "q4_k_m", "utilization": 0.5}),
+        ("mixtral-8x7b", "h100", {"quant": "q4_k_m", "gpu_memory_utilization": 0.5}),
     ],
 )
 def test_what_serve_refuses_fit_refuses_in_the_same_words(

@@ -300,7 +300,7 @@ def test_prices_come_first_the_cheapest_first() -> None:
         ({"quant": "nonsense"}, "unknown quantization `nonsense`", "moecalc formats"),
         ({"sequences": 0}, "`sequences` is 0", "from 1"),
         ({"context": -5}, "`context` is -5", "from 1"),
-        ({"utilization": 1.5}, "`utilization` is 1.5", "at most 1"),
+        ({"gpu_memory_utilization": 1.5}, "`gpu_memory_utilization` is 1.5", "at most 1"),
         ({"engine": "vlm"}, "no figures for engine `vlm`", "did you mean `vllm`?"),
     ],
 )  # fmt: skip

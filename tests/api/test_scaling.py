@@ -23,7 +23,7 @@ def design(name, **budget):
 def test_deepseek_v3_s_gpu_hours_buy_its_tokens():
     # arXiv 2412.19437, table 1 and section 1: 2664K H800 hours of pre-training on 14.8T tokens; MFU 38.94%, causal
     # (arXiv 2505.09343, table 4)
-    found = design("deepseek-v3", gpu_hours=2_664_000, fleet=parse("h800"), mfu="0.3894")
+    found = design("deepseek-v3", gpu_hours=2_664_000, gpu=parse("h800"), mfu="0.3894")
     assert found.tokens == pytest.approx(14.8e12, rel=0.005)
 
 
@@ -136,10 +136,10 @@ def test_laws_speak_only_of_what_they_were_fitted_on():
         ([], {"tokens": 0}, "`--tokens` is 0"),
         ([], {"compute": 10**24, "tokens": 10**12}, "`--compute` and `--tokens` are budgets"),
         ([], {"gpu_hours": 10**6}, "of which device"),
-        ([], {"gpu_hours": 10**6, "fleet": parse("8xh100")}, "beside GPU-hours"),
-        ([], {"gpu_hours": 0, "fleet": parse("h100")}, "`--gpu-hours` is 0"),
-        ([], {"gpu_hours": 10**6, "fleet": parse("h100"), "mfu": 2}, "`--mfu` is 2"),
-        ([], {"compute": 10**24, "fleet": parse("h100")}, "turn GPU-hours into FLOPs"),
+        ([], {"gpu_hours": 10**6, "gpu": parse("8xh100")}, "beside GPU-hours"),
+        ([], {"gpu_hours": 0, "gpu": parse("h100")}, "`--gpu-hours` is 0"),
+        ([], {"gpu_hours": 10**6, "gpu": parse("h100"), "mfu": 2}, "`--mfu` is 2"),
+        ([], {"compute": 10**24, "gpu": parse("h100")}, "turn GPU-hours into FLOPs"),
         ([], {"compute": 10**24, "laws": ["chinchilla"]}, "unknown scaling law `chinchilla`"),
         ([], {"compute": 10**24, "axis": "width"}, "unknown axis `width`"),
         ([], {"tokens": 10**12, "axis": "sparsity"}, "needs training FLOPs"),

@@ -4,10 +4,11 @@ import math
 
 import pytest
 
+from moecalc.api.candidates import fleets_of
 from moecalc.api.fleets import fleet_of
 from moecalc.api.loading import load
 from moecalc.api.speed import speed
-from moecalc.api.sweep import batches_of, fleets_of, sweep
+from moecalc.api.sweep import batches_of, sweep
 from moecalc.calc.speed.expectation import Expected, NoExpectation
 from moecalc.calc.speed.speed_lines import speed_report
 from moecalc.errors import InputError, UndeterminedError
@@ -73,12 +74,12 @@ def test_an_overlap_that_cannot_be(overlap):
 @pytest.mark.parametrize(
     ("more", "word"),
     [
-        ({"drafted": 3}, "without an acceptance rate"),
-        ({"acceptance": 0.7}, "without a number of drafted tokens"),
-        ({"drafted": 0, "acceptance": 0.7}, "--speculate"),
-        ({"drafted": 3, "acceptance": 1.01}, "--accept"),
-        ({"drafted": 3, "acceptance": -0.1}, "--accept"),
-        ({"drafted": 3, "acceptance": math.nan}, "--accept"),
+        ({"speculate": 3}, "without an acceptance rate"),
+        ({"accept": 0.7}, "without a number of drafted tokens"),
+        ({"speculate": 0, "accept": 0.7}, "--speculate"),
+        ({"speculate": 3, "accept": 1.01}, "--accept"),
+        ({"speculate": 3, "accept": -0.1}, "--accept"),
+        ({"speculate": 3, "accept": math.nan}, "--accept"),
         ({"engine": "exllama"}, "exllama"),
         ({"batch": 0}, "0"),
         ({"context": -5}, "context"),

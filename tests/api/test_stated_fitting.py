@@ -21,7 +21,7 @@ def held(name: str, gpu: str, utilization: float | None = None) -> StatedFit:
     assert isinstance(model, StatedModel)
     fleet = fleet_of(gpu, None)
     assert fleet is not None
-    return fit_stated(model, fleet, utilization=utilization)
+    return fit_stated(model, fleet, gpu_memory_utilization=utilization)
 
 
 @pytest.mark.parametrize("name", ["70B-A12B", "1T-A30B", "13B"])

@@ -1,6 +1,7 @@
 """`moecalc speed` as typed: its lines, exit codes, bad input, widths."""
 
 import json
+import re
 
 import jsonschema
 import pytest
@@ -31,6 +32,7 @@ COMMANDS = {
     "offload": "qwen3-30b-a3b --quant q4_k_m --vram 12GiB --bandwidth 504GB/s --ram 32GiB --ram-bandwidth 80GB/s",
     "no-fit": "mixtral-8x7b --gpu h100",
     "sweep": "llama-3.1-8b --gpu h100 --batch 1..64",
+    "speculate": "deepseek-v3 --gpu 8xh200 --batch 1,32,512 --speculate 1 --accept 0.85",
     "slo": "llama-3.1-8b --gpu h100,h200 --slo ttft<1s,tpot<20ms",
     "missed": "llama-3.1-8b --gpu h100 --slo tpot<0.1ms",
 }
@@ -75,13 +77,58 @@ def test_what_does_not_fit_is_said_first():
     assert done.stdout.splitlines()[1].startswith("does not fit")
 
 
+def test_expectations_and_their_footnotes_stay_at_any_width():
+    for columns in (60, 80, 120):
+        said = run("moecalc speed deepseek-v3 --gpu 8xh200 --batch 1..64", columns).stdout
+        assert "per user  expected" in said
+        assert "expected: fitted" in said
+
+
 def test_a_table_without_expectations_has_no_footnote_of_them():
-    narrow, wide = (
-        run("moecalc speed deepseek-v3 --gpu 8xh200 --batch 1..64", columns) for columns in (80, 120)
+    said = run("moecalc speed llama-3.1-8b --gpu mi300x --batch 1..64", 120).stdout
+    assert "per user" in said
+    assert "expected" not in said
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_the_picks_stand_marked_in_the_table(columns):
+    said = run("moecalc speed llama-3.1-70b --quant fp8 --gpu h200,mi300x --slo 'ttft<1s,tpot<30ms'", columns)
+    rows = said.stdout.splitlines()
+    (expected,) = (row for row in rows if row.endswith("  expected"))
+    (ceiling,) = (row for row in rows if row.endswith("  ceiling"))
+    whole = " ".join(said.stdout.split())
+    for row, words in ((expected, "as expected, the cheapest"), (ceiling, "at the ceiling, the cheapest")):
+        fleet, batch = whole.split(words)[1].split(": ", 1)[1].split(", ")[0], whole.split(words)[1]
+        assert fleet in row
+        assert f" {batch.split('batch ')[1].split(' ')[0]}  {fleet}" in row
+
+
+def test_what_of_the_pick_is_not_held_is_said():
+    said = run("moecalc speed llama-3.1-70b --quant fp8 --gpu h200,mi300x --slo 'ttft<300ms,tpot<30ms'")
+    words = " ".join(said.stdout.split())
+    assert "held against the limits: the middle of what is expected" in words
+    assert "of the first token of a request alone" in words
+    assert re.search(
+        r"first token under load, \d+ at once: expected .* over the 300 ms of ttft by \d+%", words
     )
-    assert "expected: " not in narrow.stdout
-    assert "in a wider terminal" in narrow.stdout
-    assert "expected: fitted" in wide.stdout
+    assert "tpot may be missed: the high end of its interval" in words
+    assert "mi300x is left out of what is expected: no expectation:" in words
+    strict = run(
+        "moecalc speed llama-3.1-70b --quant fp8 --gpu h200 --slo 'high:ttft<300ms,tpot<30ms'"
+    ).stdout
+    assert "may be missed" not in strict
+    assert "the high end of the interval of a decode step" in " ".join(strict.split())
+    assert "first token" not in run("moecalc speed llama-3.1-8b --gpu h100 --slo 'tpot<20ms'").stdout
+
+
+def test_speculation_over_named_batches():
+    done = run("moecalc speed deepseek-v3 --gpu 8xh200 --batch 1,32,512 --speculate 1 --accept 0.85", 80)
+    rows = [line for line in done.stdout.splitlines() if line.startswith("batch ")]
+    assert [row.split("  ")[0] for row in rows] == ["batch 1", "batch 32", "batch 512, does not fit"]
+    assert "speculation: no expectation: no published measurement" in done.stdout
+    two = run("moecalc speed deepseek-v3 --gpu h200,b200 --speculate 1 --accept 0.85")
+    assert two.returncode == 2
+    assert "one batch on one fleet" in two.stderr
 
 
 def test_every_public_line_is_there():

@@ -1,7 +1,7 @@
 """docs/accuracy.md: by which rule expectations are fitted and judged, and what came out."""
 
+from moecalc.api.accuracy import accuracy
 from moecalc.calc.speed.accuracy import judged
-from moecalc.cli.accuracy import table
 from moecalc.render.accuracy import accuracy_markdown
 from moecalc.render.markdown import markdown_table
 from moecalc.specs.expectations import (
@@ -116,7 +116,7 @@ def page() -> str:
         HEAD,
         RULE,
         "## What is reached\n",
-        accuracy_markdown(table()) + "\n",
+        accuracy_markdown(accuracy()) + "\n",
         _misses(),
         BEATEN,
         *_fits(),

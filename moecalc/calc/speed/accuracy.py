@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from moecalc.report import Report
 from moecalc.specs.expectations import EXPECTED_AS, Ceiling, Judged, LeftOut
 
 TARGETS = {
@@ -58,7 +59,7 @@ class Known(msgspec.Struct, frozen=True):
     source: str
 
 
-def accuracy(
+def accuracy_of(
     predictions: Iterable[LeftOut], limits: Iterable[Ceiling], known: Mapping[str, Known]
 ) -> Accuracy:
     """The errors of each regime and class of engines, and the ceilings beaten; `known` by id of the measurement."""
@@ -152,3 +153,8 @@ def _off(found: list[float]) -> list[float]:
 
 def _rounded(value: float) -> float:
     return round(value, 4)
+
+
+def accuracy_report(found: Accuracy) -> Report:
+    """`moecalc accuracy` as a report."""
+    return Report(command="accuracy", models=(), extra=msgspec.to_builtins(found))

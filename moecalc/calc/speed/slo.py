@@ -1,4 +1,4 @@
-"""Limits that serving must keep: `ttft<1s,tpot<50ms`.
+"""Limits that serving must keep: `ttft<1s,tpot<50ms`; `high:ttft<1s` holds the high end of the interval against them.
 
 ttft   time from a request to its first token, here of a request alone (no queue)
 tpot   time per output token of one sequence, the first excepted
@@ -17,6 +17,9 @@ UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "µs": 10**6, "μs": 10**6
 
 HINT = "limits are `ttft<1s`, `tpot<50ms`, or both with a comma between"
 
+HIGH = "high"
+"""Before the limits: what is expected keeps them only where the high end of its interval does."""
+
 _TERM = re.compile(
     r"(?P<name>[a-z]+)\s*(?:<=?|≤)\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|us|µs|μs|s)", re.IGNORECASE
 )
@@ -28,6 +31,8 @@ class Slo(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     ttft_seconds: float | None = None
     tpot_seconds: float | None = None
+    high: bool = False
+    """Whether the high end of an interval is held against the limits; else its middle."""
 
     def misses(self, ttft_seconds: float | None, tpot_seconds: float) -> dict[str, float]:
         """How many times over its limit each figure is, for those that are over."""
@@ -42,7 +47,9 @@ class Slo(msgspec.Struct, frozen=True, kw_only=True):
 def parse_slo(text: str) -> Slo:
     """The limits that were typed. Raises InputError for an unknown name, a missing unit, a limit of 0, a repetition."""
     found: dict[str, float] = {}
-    for term in text.split(","):
+    first, colon, terms = text.partition(":")
+    high = bool(colon) and first.strip().lower() == HIGH
+    for term in (terms if high else text).split(","):
         match = _TERM.fullmatch(term.strip())
         if match is None:
             raise InputError(f"`{term.strip()}` in `--slo {text}` is no limit", hint=HINT)
@@ -59,4 +66,4 @@ def parse_slo(text: str) -> Slo:
         if seconds <= 0:
             raise InputError(f"`{term.strip()}`: nothing takes no time", hint=HINT)
         found[name] = seconds
-    return Slo(text=text, ttft_seconds=found.get("ttft"), tpot_seconds=found.get("tpot"))
+    return Slo(text=text, ttft_seconds=found.get("ttft"), tpot_seconds=found.get("tpot"), high=high)

@@ -23,6 +23,13 @@ MOST_DRAFTED = 64
 """More tokens than any published drafter proposes at once."""
 
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
+"""Batches that are shown where none are named, as far as they fit; the largest that fits beside them."""
+
+UNMEASURED = (
+    "no published measurement with speculative decoding stands behind the fits, and checking drafted positions is not "
+    "decoding so many sequences"
+)
+"""Why nothing is expected of it (docs/measurements.md: such rows are excluded)."""
 
 
 class Gain(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +105,13 @@ def check(drafted: int | None, acceptance: float | None) -> None:
         raise InputError(f"`--speculate` is {drafted!r}", hint=f"a whole number from 1 to {MOST_DRAFTED}")
     if isinstance(acceptance, bool) or not 0 <= acceptance <= 1:
         raise InputError(f"`--accept` is {acceptance!r}", hint="a share from 0 to 1, e.g. 0.7")
+
+
+def shown_batches(most: int | None, asked: int) -> tuple[int, ...]:
+    """The batches of the table: those that fit, the largest of them, and the one that was asked about."""
+    fitting = {batch for batch in BATCHES if most is not None and batch <= most}
+    largest = {most} if most is not None and most <= BATCHES[-1] else set()
+    return tuple(sorted({*fitting, *largest, asked}))
 
 
 def speculate(

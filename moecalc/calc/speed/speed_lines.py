@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from moecalc.calc.speed.expectation import Expected, NoExpectation
-from moecalc.calc.speed.speculation import Speculation
+from moecalc.calc.speed.speculation import UNMEASURED, Speculation
 from moecalc.calc.speed.speed import Prefill, Speed
 from moecalc.report import Line, ModelReport, Report
 from moecalc.specs.kv_formats import served_apart
@@ -79,7 +79,7 @@ def _beside(speed: Speed) -> dict[str, Any]:
             ],
         },
         "offload": _offload(speed),
-        "speculation": _speculation(speed.speculation),
+        "speculation": _speculation(speed.speculation, speed.held.max_sequences),
         "measured": _measured(speed),
     }
 
@@ -276,7 +276,7 @@ def _offload(speed: Speed) -> dict[str, Any] | None:
     }
 
 
-def _speculation(found: Speculation | None) -> dict[str, Any] | None:
+def _speculation(found: Speculation | None, most: int | None) -> dict[str, Any] | None:
     if found is None:
         return None
     return {
@@ -284,9 +284,11 @@ def _speculation(found: Speculation | None) -> dict[str, Any] | None:
         "acceptance": found.acceptance,
         "accepted_tokens_per_step": found.accepted,
         "draft": found.draft,
+        "expected": expectation(NoExpectation(UNMEASURED)),
         "gains": [
             {
                 "batch": gain.batch,
+                "fits": most is not None and gain.batch <= most,
                 "plain_seconds_per_token": gain.plain_seconds,
                 "seconds_per_token": gain.seconds_per_token,
                 "verify_seconds": gain.verify_seconds,

@@ -140,6 +140,9 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """How many times over its limit each figure is; empty where all are kept."""
     considered: int
     """Points that could be judged so."""
+    loaded: Expected | NoExpectation | None = None
+    """The first token of a request among the others of the batch, which no limit is held against; None of a request
+    alone, and at the ceiling, which has no queue."""
 
 
 class Sweep(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,6 +164,8 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     """Under `slo`."""
     as_expected: Choice | None
     """The same among the points for which something is expected; None where there is none."""
+    left_out: dict[str, str]
+    """Kinds of devices of which no point could be chosen as expected -> why."""
     prices: tuple[str, ...]
     """Whose prices these are, and of when."""
     busy: Decimal | None = None
@@ -212,6 +217,9 @@ def _frontier(
 def choose(points: Sequence[Point], slo: Slo, expected: bool) -> Choice | None:
     """The cheapest point that keeps the limits, else the nearest; None where no point can be judged so.
 
+    Of what is expected, the middle of the interval is held against the limits, or its high end (`high`); of the time to
+    the first token, that of a request alone.
+
     Cheapest: dollars per token where every device has a price, else device-seconds per token.
     """
     judged = []
@@ -222,8 +230,8 @@ def choose(points: Sequence[Point], slo: Slo, expected: bool) -> Choice | None:
                 slo.ttft_seconds is not None and not isinstance(first, Expected)
             ):
                 continue
-            ttft = first.seconds if isinstance(first, Expected) else None
-            judged.append((point, decode.seconds, slo.misses(ttft, decode.seconds)))
+            ttft = _held(first, slo) if isinstance(first, Expected) else None
+            judged.append((point, decode.seconds, slo.misses(ttft, _held(decode, slo))))
         else:
             judged.append((point, point.seconds, slo.misses(point.on.ttft_seconds, point.seconds)))
     if not judged:
@@ -240,3 +248,32 @@ def choose(points: Sequence[Point], slo: Slo, expected: bool) -> Choice | None:
     else:
         best = min(judged, key=lambda entry: max(entry[2].values()))
     return Choice(point=best[0], expected=expected, misses=best[2], considered=len(judged))
+
+
+def unjudged(points: Iterable[Point], allowed: Iterable[Point], slo: Slo) -> dict[str, str]:
+    """Kinds of devices of which none of `points` could be judged as expected -> why; none where that holds of all.
+
+    `allowed` are those of the points that keep the limits at the ceiling, with what is expected of them.
+    """
+    found: dict[str, str] = {}
+    by_kind: dict[str, list[Point]] = {}
+    for point in allowed:
+        by_kind.setdefault(point.on.kind, []).append(point)
+    for kind in dict.fromkeys(point.on.kind for point in points) if by_kind else ():
+        reasons = [_reason(point, slo) for point in by_kind.get(kind, ())]
+        if not reasons:
+            found[kind] = "nothing on it keeps the limits even at the ceiling"
+        elif all(reasons):
+            found[kind] = f"no expectation: {reasons[0]}"
+    return found
+
+
+def _reason(point: Point, slo: Slo) -> str | None:
+    """Why a point cannot be judged by what is expected; None where it can be."""
+    needed = (point.expected, point.expected_ttft if slo.ttft_seconds is not None else None)
+    return next((missing.reason for missing in needed if isinstance(missing, NoExpectation)), None)
+
+
+def _held(expected: Expected, slo: Slo) -> float:
+    """The seconds that are held against a limit."""
+    return expected.high_seconds if slo.high else expected.seconds

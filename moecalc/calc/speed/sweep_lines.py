@@ -32,9 +32,11 @@ def _beside(sweep: Sweep) -> dict[str, Any]:
             "text": sweep.slo.text,
             "ttft_seconds": sweep.slo.ttft_seconds,
             "tpot_seconds": sweep.slo.tpot_seconds,
+            "held": "high" if sweep.slo.high else "middle",
             "met": sweep.meets,
             "at_ceiling": _choice(sweep.at_ceiling),
             "as_expected": _choice(sweep.as_expected),
+            "left_out": [{"devices": kind, "reason": why} for kind, why in sweep.left_out.items()],
         },
         "frontier": [point_dict(point) for point in sweep.frontier],
         "points": [point_dict(point) for point in sweep.points],
@@ -71,7 +73,10 @@ def point_dict(point: Point) -> dict[str, Any]:
 def _choice(choice: Choice | None) -> dict[str, Any] | None:
     if choice is None:
         return None
-    return {**point_dict(choice.point), "misses": choice.misses, "considered": choice.considered}
+    made = {**point_dict(choice.point), "misses": choice.misses, "considered": choice.considered}
+    if choice.loaded is not None:
+        made["loaded_ttft"] = expectation(choice.loaded)
+    return made
 
 
 def _lines(sweep: Sweep) -> Iterable[Line]:

@@ -14,6 +14,12 @@ def test_limits_in_any_order_and_spelling():
     assert parse_slo("itl<20ms").tpot_seconds == 0.02
 
 
+def test_the_high_end_is_held_where_it_is_asked_for():
+    slo = parse_slo("High: ttft<1s")
+    assert (slo.high, slo.ttft_seconds, slo.tpot_seconds) == (True, 1.0, None)
+    assert not parse_slo("ttft<1s").high
+
+
 def test_misses_are_told_by_how_much():
     slo = parse_slo("ttft<1s,tpot<50ms")
     assert slo.misses(0.5, 0.05) == {}
@@ -25,6 +31,8 @@ def test_misses_are_told_by_how_much():
     ("text", "word"),
     [
         ("fast", "is no limit"),
+        ("high:", "is no limit"),
+        ("p90:ttft<1s", "is no limit"),
         ("ttft<1", "is no limit"),
         ("ttft>1s", "is no limit"),
         ("", "is no limit"),
