@@ -6,6 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from moecalc.api.fleets import fleet_of, is_counted
+from moecalc.api.floors import floor_sentences, floors
 from moecalc.api.loading import load
 from moecalc.api.model import AnyModel, Model, StatedModel
 from moecalc.api.outlays import Terms
@@ -119,13 +120,16 @@ def compare(
         replace(_subject(model, fewest, workload), named=on)
         for model, fewest, on in zip(loaded, deployments, named, strict=True)
     ]
+    floor: tuple[str, ...] = ()
+    if dtype is None and not equal_kv:  # nothing was measured of either
+        floor = floor_sentences(list(floors(loaded, subjects, card, workload.context, quant, kv_dtype)))
     reports = [model.report(workload, dtype, kv_dtype, quant) for model in loaded]
     return Comparison(
         entries=tuple(entries(subjects, reports, workload)),
         workload=workload,
         device=devices[0],
         columns=tuple(columns_for(subjects)),
-        sentences=verdicts(subjects, equal_kv),
+        sentences=(*verdicts(subjects, equal_kv), *floor),
         warnings=tuple(_warnings(loaded, workload)),
         equal_kv=equal_kv,
         utilization=share,

@@ -219,7 +219,7 @@ def _speed(model: AnyModel, devices: Fleet, batch: int, asked: dict[str, Any]) -
     from moecalc.calc.speed.speed_lines import speed_report
 
     found = speed(model, devices, batch=batch, **asked)
-    if not found.held.fits and found.hybrid is None:
+    if not found.is_held:
         # The ceiling would be that of devices with more memory: no speed that these can have.
         missing = format_bytes_binary(-found.held.free_bytes)
         raise UndeterminedError(f"{devices.describe()} does not hold it: the fullest device lacks {missing}")

@@ -1,6 +1,6 @@
 """`speed`: how fast a model decodes and reads prompts on given devices, at the ceiling and as expected."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -25,9 +25,10 @@ from moecalc.calc.speed.expectation import (
     expect_decode,
     expect_loaded,
     expect_prefill,
+    requests_of,
 )
 from moecalc.calc.speed.hybrid import Hybrid, Placement, hybrid, published_spread, ram_bandwidth
-from moecalc.calc.speed.machine import fastest
+from moecalc.calc.speed.machine import fastest, widened
 from moecalc.calc.speed.measured import Measured
 from moecalc.calc.speed.roofline import Roofline
 from moecalc.calc.speed.speculation import Speculation
@@ -135,6 +136,7 @@ def speed(
         loaded=_loaded(bound, workload, setting, prompt, held)
         if part is None and batch > 1 and bound.is_bounded
         else None,
+        requests=requests_of(workload.context, prompt),
         held=held,
         arithmetic=_arithmetic(bound, fleet),
         hybrid=part[1] if part else None,
@@ -150,7 +152,7 @@ def speed(
         ),
         measured=_measured(measured, decode, bound, hybrid_=bool(part)),
         plan_chosen=plan is None,
-        warnings=(*found.warnings, *workload.warnings),
+        warnings=(*found.warnings, *workload.warnings, *_widened(bound, fleet)),
     )
 
 
@@ -221,8 +223,7 @@ def first_under_load(
     bound: Roofline, batch: int, resident: int, context: int, prompt: int | None, engine: str
 ) -> Expected | NoExpectation:
     """Of requests of which the context is the middle of decoding; `resident` fit into memory, the others wait."""
-    half = -(-2 * context // 3)
-    return expect_loaded(bound, batch, resident, prompt or half, half, engine=engine)
+    return expect_loaded(bound, batch, resident, *requests_of(context, prompt), engine=engine)
 
 
 def _held(holding: Holding, setting: Setting, room: Room) -> Held:
@@ -279,6 +280,18 @@ def _hybrid(
 
 def _arithmetic(bound: Roofline, fleet: Fleet) -> dict[str, str | None]:
     return {format_: fastest(fleet.devices[0], format_) for format_ in bound.ops}
+
+
+def _widened(bound: Roofline, fleet: Fleet) -> Iterator[str]:
+    """Formats that the devices have no arithmetic for, as far as published."""
+    for device in {device.name: device for device in fleet.devices}.values():
+        made = {name: widened(device, name) for name in bound.ops}
+        for wide in dict.fromkeys(filter(None, made.values())):
+            names = ", ".join(name for name, other in made.items() if other == wide)
+            yield (
+                f"`{device.name}` has no published peak for {names}: taken as made {wide} before it is multiplied, as "
+                "weight-only kernels do"
+            )
 
 
 def _speculation(

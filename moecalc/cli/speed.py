@@ -180,4 +180,4 @@ def command(
     from moecalc.render.speed import speed_markdown, speed_text
 
     emit_as(json, markdown, one, speed_report, speed_markdown, speed_text)
-    return EXIT_CHECK_FAILED if require and not (one.held.fits or one.hybrid is not None) else 0
+    return EXIT_CHECK_FAILED if require and not one.is_held else 0

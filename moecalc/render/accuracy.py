@@ -4,14 +4,31 @@ from moecalc.calc.speed.accuracy import Accuracy, CeilingCount, RegimeAccuracy
 from moecalc.calc.speed.profiled import REGIMES
 from moecalc.render.layout import bold, paragraph, table, width
 from moecalc.render.markdown import markdown_table
+from moecalc.specs.expectations import Hardware
 
 RUNS = frozenset(REGIMES.values())
 
-HEADER = ["regime", "engines", "rows", "models", "devices", "median", "p90", "bias", "target", "alone"]
+HEADER = [
+    "regime",
+    "engines",
+    "hardware",
+    "rows",
+    "models",
+    "devices",
+    "median",
+    "p90",
+    "bias",
+    "target",
+    "alone",
+]
+
+HARDWARE: dict[Hardware | None, str] = {None: "", "hbm": "NVIDIA HBM", "gddr": "GDDR", "metal": "Apple"}
+ENGINES = {"any": "not named"}
 
 NOTE = (
     "Of each measurement two predictions, by fits without its model and without its device: their error against it "
-    "(median, and 9 in 10 are below p90), bias above 0 is too slow. alone: the median where only this regime is fitted."
+    "(median, and 9 in 10 are below p90), bias above 0 is too slow. alone: the median where only this regime is "
+    "fitted; not named: one fit over all engines, which answers without `--engine`; GDDR or LPDDR."
 )
 
 CEILINGS = (
@@ -23,10 +40,10 @@ CEILINGS = (
 def accuracy_text(found: Accuracy) -> str:
     """For the terminal."""
     columns = width()
-    lines = table([HEADER, *map(_row, found.regimes)], "<<>>>>>>>>")
+    lines = table([HEADER, *map(_row, found.regimes)], "<<<>>>>>>>>")
     if max(map(len, lines)) > columns:
-        kept = [row[:3] + row[5:9] for row in [HEADER, *map(_row, found.regimes)]]
-        lines = table(kept, "<<>>>>>")
+        kept = [row[:4] + row[6:8] + row[9:10] for row in [HEADER, *map(_row, found.regimes)]]
+        lines = table(kept, "<<<>>>>")
     counts = table([["ceiling", "rows", "beaten", "uniform"], *map(_counts, found.ceilings)], "<>>>")
     parts = [bold(lines[0]), *lines[1:], "", *paragraph(NOTE, columns)]
     parts += ["", bold(counts[0]), *counts[1:], "", *paragraph(CEILINGS, columns)]
@@ -46,8 +63,9 @@ def _row(line: RegimeAccuracy) -> list[str]:
     of = line.judged
     target = "-" if line.target is None else f"{line.target:.0%} {_reached(line)}"
     return [
-        line.regime if line.engine_class == "all" else "",
-        line.engine_class,
+        line.regime if line.engine_class == "all" and line.hardware is None else "",
+        "" if line.hardware else ENGINES.get(line.engine_class, line.engine_class),
+        HARDWARE[line.hardware],
         f"{of.rows:,}",
         str(len(of.models)),
         str(len(of.devices)),

@@ -27,7 +27,7 @@ def speed_text(speed: Speed, columns: int) -> str:
     lines += [*_laid(answer_rows(speed), "<>>><", columns), ""]
     for remark in remarks(speed):
         lines += paragraph(remark, columns, "  ")
-    if speed.groups:
+    if speed.groups and speed.is_held:
         lines += ["", *_laid(group_rows(speed), "<>>>><", columns)]
     if speed.hybrid is not None:
         lines += ["", *_laid(part_rows(speed), "<>>", columns)]
@@ -44,7 +44,7 @@ def speed_text(speed: Speed, columns: int) -> str:
 def speed_markdown(speed: Speed) -> str:
     """The same as Markdown."""
     parts = [f"**{heading(speed)}**: {verdict(speed)}", markdown_table(answer_rows(speed)), *remarks(speed)]
-    if speed.groups:
+    if speed.groups and speed.is_held:
         parts.append(markdown_table(group_rows(speed)))
     if speed.hybrid is not None:
         parts.append(markdown_table(part_rows(speed)))
@@ -65,9 +65,7 @@ def heading(speed: Speed) -> str:
 def verdict(speed: Speed) -> str:
     """What can be had at most, and what is expected."""
     decode = speed.decode
-    said = (
-        "" if speed.held.fits or speed.hybrid is not None else "does not fit; on devices with more memory: "
-    )
+    said = "" if speed.is_held else "does not fit; on devices with more memory: "
     said += f"decode: at most {rate(decode.ceiling_tokens_per_second_per_user)} tokens/s"
     if decode.batch > 1:
         said += f" per sequence, {rate(decode.ceiling_tokens_per_second)} in all"

@@ -12,6 +12,8 @@ WHAT_BINDS = {
     "state": "reading state",
     "compute": "arithmetic",
 }
+DISTURBED = ("served", "ttft-loaded")
+"""Regimes in which requests are under way at different stages."""
 
 
 def remarks(speed: Speed) -> list[str]:
@@ -32,7 +34,7 @@ def remarks(speed: Speed) -> list[str]:
                 "prefill: multiplied where it lies, at the bandwidth of the RAM; sending it to the GPU once takes "
                 f"{duration(speed.hybrid.host_link_seconds)} more per chunk of the prompt"
             )
-    said += _sources(speed)
+    said += [*_requests(speed), *_sources(speed)]
     if speed.measured is not None:
         said.append(measured_words(speed.measured, speed))
     return said
@@ -46,6 +48,19 @@ def _kept_routing(speed: Speed) -> str:
     expected += [part.expected for part in (speed.prefill, speed.first) if part is not None]
     fitted = any(isinstance(one, Expected) and not one.follows_routing for one in expected)
     return "; what is expected keeps the routing that was measured" if fitted else ""
+
+
+def _requests(speed: Speed) -> list[str]:
+    """Of which requests the figures are that other requests disturb: a prompt of one alone is as long as was said."""
+    found = (speed.decode.expected, speed.served, speed.loaded)
+    if not any(isinstance(one, Expected) and one.regime in DISTURBED for one in found):
+        return []
+    prompt, output = speed.requests
+    said = f"served and under load: prompts of {prompt:,} tokens"
+    if prompt != output:
+        return [f"{said}, answers of {output:,}"]
+    middle = f"so that {speed.decode.context:,} is the middle of an answer"
+    return [f"{said} and answers of as many, {middle}; `--prompt` says another length"]
 
 
 def _sources(speed: Speed) -> list[str]:

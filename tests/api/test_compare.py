@@ -6,7 +6,9 @@ import pytest
 
 import moecalc
 from moecalc.api import Comparison, compare, load
+from moecalc.api.speed import speed
 from moecalc.errors import InputError
+from moecalc.render.rates import duration
 from tests.api.promised import IDS
 from tests.calc.released import DEEPSEEK_V3, LLAMA_13B, MIXTRAL_8X7B
 
@@ -221,3 +223,22 @@ def test_repr_names_the_models_the_device_and_what_follows(shipped):
 def test_the_package_offers_the_same(shipped):
     assert moecalc.compare is compare
     assert isinstance(shipped, Comparison)
+
+
+def test_the_latency_floor_is_named_where_it_decides():
+    """Qwen3-30B-A3B reads little and launches much: the ceiling flatters it at batch 1."""
+    (said,) = (s for s in compare("qwen3-30b-a3b", "llama-3.1-8b").sentences if "latency floor" in s)
+    ones = [speed(name, "h100", context=4096) for name in ("qwen3-30b-a3b", "llama-3.1-8b")]
+    expected, ceiling = (
+        [one.decode.expected.seconds for one in ones],
+        [float(one.decode.ceiling.seconds) for one in ones],
+    )
+    assert f"{expected[0] / expected[1]:.2f}x of llama-3.1-8b as expected" in said
+    assert f"{ceiling[0] / ceiling[1]:.2f}x at the ceiling" in said
+    assert all(duration(one.latency_seconds) in said for one in ones)
+
+
+def test_no_floor_where_bytes_decide_or_nothing_is_expected():
+    assert not any("latency floor" in s for s in compare("mixtral-8x7b", "llama-13b").sentences)
+    small = compare("qwen3-30b-a3b", "llama-3.1-8b", gpu="mi300x").sentences
+    assert not any("latency floor" in s for s in small)

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from moecalc.api.candidates import fleets_of
+from moecalc.api.cost import cost
 from moecalc.api.fleets import fleet_of
 from moecalc.api.loading import load
 from moecalc.api.speed import speed
@@ -12,6 +13,7 @@ from moecalc.api.sweep import batches_of, sweep
 from moecalc.calc.speed.expectation import Expected, NoExpectation
 from moecalc.calc.speed.speed_lines import speed_report
 from moecalc.errors import InputError, UndeterminedError
+from moecalc.render.speed_remarks import remarks
 from moecalc.specs.measurements import measurements
 from moecalc.specs.plan import Plan
 
@@ -261,3 +263,49 @@ def test_nothing_holds_it():
     assert not found.points
     assert not found.meets
     assert "does not hold it" in found.notes[0]
+
+
+def test_what_requests_under_load_are_of_is_said():
+    """A default and the same length named give the same figure, and both say whose requests they are."""
+    usual, named = (
+        speed("deepseek-v3", "8xh200", batch=32),
+        speed("deepseek-v3", "8xh200", batch=32, prompt=2731),
+    )
+    assert usual.workload.context == 4096
+    assert usual.requests == named.requests == (2731, 2731)
+    assert usual.loaded == named.loaded
+    assert usual.served == named.served
+    assert any("prompts of 2,731 tokens and answers of as many" in said for said in remarks(usual))
+    longer = speed("deepseek-v3", "8xh200", batch=32, prompt=4096)
+    assert longer.loaded.seconds > usual.loaded.seconds
+    assert any("prompts of 4,096 tokens, answers of 2,731" in said for said in remarks(longer))
+    assert not any("under load: prompts" in said for said in remarks(speed("llama-3.1-8b", "h100")))
+
+
+@pytest.mark.parametrize(
+    ("device", "said"), [("rtx-3090", True), ("a100-sxm-80gb", True), ("h100-sxm", False)]
+)
+def test_a_device_without_that_arithmetic_is_named(device, said):
+    found = speed("llama-3.1-8b", device, quant="fp8")
+    assert any(f"`{device}` has no published peak for fp8" in words for words in found.warnings) is said
+    assert (
+        any("fp8" in words for words in cost("llama-3.1-8b", device, quant="fp8", price=1).warnings) is said
+    )
+    assert not speed("llama-3.1-8b", device).warnings
+
+
+def test_a_layer_split_is_expected_where_one_device_is():
+    """Its measurements are of 512 tokens; beyond, the interval is at least as wide as that of one device."""
+    near, far = (speed("llama-3.1-70b", "2xrtx-4090", quant="q4_k_m", context=n) for n in (512, 4096))
+    assert near.decode.expected.regime == far.decode.expected.regime == "decode-b1-layer-split"
+    narrow, wide = (
+        (e.low_seconds / e.seconds, e.high_seconds / e.seconds)
+        for e in (near.decode.expected, far.decode.expected)
+    )
+    assert wide[0] < narrow[0]
+    assert wide[1] >= narrow[1]
+    assert "`decode-b1-single`" in far.decode.expected.words
+    assert "`decode-b1-single`" not in near.decode.expected.words
+    beyond = speed("llama-3.1-70b", "4xrtx-4090", quant="q4_k_m", context=131_072).decode.expected
+    assert isinstance(beyond, NoExpectation)
+    assert "up to 65,568 is expected" in beyond.reason

@@ -201,3 +201,14 @@ def test_compare_takes_a_quantization():
     done = run("moecalc compare qwen3-30b-a3b qwen3-32b --quant q4_k_m --gpu rtx-4090")
     assert done.returncode == 0, done.stderr
     assert "Q4_K_M" in done.stdout
+
+
+def test_what_does_not_fit_is_short():
+    """Where time goes on devices that cannot hold a model helps nobody; JSON keeps it."""
+    text = run("moecalc speed deepseek-v3 --gpu h100").stdout
+    assert "does not fit" in text.splitlines()[1]
+    assert "routed experts" not in text
+    assert "routed experts" in run("moecalc speed deepseek-v3 --gpu 8xh200").stdout
+    found = json.loads(run("moecalc speed deepseek-v3 --gpu h100 --json").stdout)
+    assert found["speed"]["fits"] is False
+    assert found["speed"]["groups"]

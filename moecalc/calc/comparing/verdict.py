@@ -6,11 +6,10 @@ import msgspec
 
 from moecalc.calc.comparing.curve import Ratio, ratios
 from moecalc.calc.comparing.deployment import Deployment
+from moecalc.calc.comparing.ranges import SAME, at_batch, batch_runs
+from moecalc.calc.comparing.unknown_cache import whatever_the_cache
 from moecalc.ir.numeric import Number
 from moecalc.units import format_bytes_binary, format_parameters
-
-SAME = 1.05
-"""Costs within 5% are called the same: datasheet figures are no better than that."""
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +45,21 @@ def sentences(subjects: Sequence[Subject], equal_kv: bool) -> list[str]:
     for other in others:
         if first.deployment and other.deployment:
             said += cost_sentences(first, other, equal_kv)
+        else:
+            said += _one_unknown(first, other)
     return said
+
+
+def _one_unknown(first: Subject, other: Subject) -> list[str]:
+    """What can be said where the cache of one of the two is not known."""
+    stated, known = (first, other) if other.deployment else (other, first)
+    if stated.placed is None or known.deployment is None:
+        return []
+    state = known.state_per_token
+    found = whatever_the_cache(
+        stated.name, stated.placed, known.name, known.deployment, None if state is None else float(state)
+    )
+    return [] if found is None else [found]
 
 
 def is_sparse(subject: Subject) -> bool:
@@ -86,21 +99,17 @@ def _where_it_flips(first: Subject, other: Subject, curve: list[Ratio]) -> str:
     if dearer:
         worst = max(dearer, key=lambda point: point.ratio)
         parts.append(
-            f"{first.name} is dearer per token than {other.name} at batch {_runs(dearer, curve)}: "
-            f"at most {worst.ratio:.1f}x{_at(worst, dearer)}, where {_cause(worst, first, other)}"
+            f"{first.name} is dearer per token than {other.name} at batch {batch_runs(dearer, curve)}: "
+            f"at most {worst.ratio:.1f}x{at_batch(worst, dearer)}, where {_cause(worst, first, other)}"
         )
     if cheaper:
         best = min(cheaper, key=lambda point: point.ratio)
         subject = "it is cheaper" if dearer else f"{first.name} is cheaper per token than {other.name}"
         parts.append(
-            f"{subject} at batch {_runs(cheaper, curve)}: down to {best.ratio:.2f}x{_at(best, cheaper)}, "
+            f"{subject} at batch {batch_runs(cheaper, curve)}: down to {best.ratio:.2f}x{at_batch(best, cheaper)}, "
             f"where {_cause(best, first, other)}"
         )
     return "; ".join(parts) + "."
-
-
-def _at(point: Ratio, among: list[Ratio]) -> str:
-    return f", at {point.batch:,}" if len(among) > 1 else ""
 
 
 def _cause(point: Ratio, first: Subject, other: Subject) -> str:
@@ -150,21 +159,6 @@ def _cache(subject: Subject) -> str:
 
 def _gpus(deployment: Deployment) -> str:
     return f"{deployment.gpus}x {deployment.device.name}"
-
-
-def _runs(points: list[Ratio], curve: list[Ratio]) -> str:
-    """Batches as ranges: `1`, `2-17`, `1-2 and 40-112`."""
-    chosen = {point.batch for point in points}
-    runs: list[list[int]] = []
-    previous_in = False
-    for point in curve:
-        if point.batch in chosen:
-            if previous_in:
-                runs[-1][1] = point.batch
-            else:
-                runs.append([point.batch, point.batch])
-        previous_in = point.batch in chosen
-    return " and ".join(f"{a:,}" if a == b else f"{a:,}-{b:,}" for a, b in runs)
 
 
 def _compact(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from moecalc.report import Report
-from moecalc.specs.expectations import EXPECTED_AS, Ceiling, Judged, LeftOut
+from moecalc.specs.expectations import EXPECTED_AS, HARDWARE, Ceiling, Hardware, Judged, LeftOut
 
 TARGETS = {
     "decode-b1-single": 0.10,
@@ -19,17 +19,20 @@ TARGETS = {
 
 
 class RegimeAccuracy(msgspec.Struct, frozen=True, kw_only=True):
-    """The left-out errors of a regime, of all engines or of one class."""
+    """The left-out errors of a regime, of all engines or of one class, on all hardware or on one class."""
 
     regime: str
     engine_class: str
-    """`all` where every measurement of the regime counts, each by the fit of its engine's class."""
+    """`all` where every measurement of the regime counts, each by the fit of its engine's class; `any` where each is
+    predicted by the fit over all engines, which answers where no engine is named."""
     judged: Judged
     alone: float | None
     """The median error of fits on this regime's measurements alone; None where they are too few."""
     target: float | None
     sources: tuple[str, ...]
     """Keys of the measurements' `sources.yaml`."""
+    hardware: Hardware | None = None
+    """None where it is all of it."""
 
 
 class CeilingCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,18 +65,24 @@ class Known(msgspec.Struct, frozen=True):
 def accuracy_of(
     predictions: Iterable[LeftOut], limits: Iterable[Ceiling], known: Mapping[str, Known]
 ) -> Accuracy:
-    """The errors of each regime and class of engines, and the ceilings beaten; `known` by id of the measurement."""
-    rows = [row for row in predictions if row.engine_class != "any"]
-    lines = []
-    for regime in sorted({row.regime for row in rows}):
-        of_regime = [row for row in rows if row.regime == regime]
-        classes = sorted({row.engine_class for row in of_regime})
-        lines.append(_line(regime, "all", of_regime, known))
-        if len(classes) > 1:
-            lines += [
-                _line(regime, name, [row for row in of_regime if row.engine_class == name], known)
-                for name in classes
-            ]
+    """The errors of each regime, class of engines and class of hardware, and the ceilings beaten.
+
+    `known` is by id of the measurement.
+    """
+    every = list(predictions)
+    lines: list[RegimeAccuracy] = []
+    for regime in sorted({row.regime for row in every}):
+        of_regime = [row for row in every if row.regime == regime]
+        named = [row for row in of_regime if row.engine_class != "any"]
+        classes = sorted({row.engine_class for row in of_regime} - {"any"})
+        lines.append(_line(regime, "all", named, known))
+        if len(classes) == 1:
+            lines += _by_hardware(regime, "all", named, known)
+            continue
+        for name in (*classes, "any"):
+            rows = [row for row in of_regime if row.engine_class == name]
+            if rows:
+                lines += [_line(regime, name, rows, known), *_by_hardware(regime, name, rows, known)]
     held: dict[str, list[Ceiling]] = {}
     for limit in limits:
         regime = known[limit.id].regime
@@ -84,7 +93,22 @@ def accuracy_of(
     )
 
 
-def _line(regime: str, class_: str, rows: list[LeftOut], known: Mapping[str, Known]) -> RegimeAccuracy:
+def _by_hardware(
+    regime: str, class_: str, rows: list[LeftOut], known: Mapping[str, Known]
+) -> Iterable[RegimeAccuracy]:
+    found = [name for name in HARDWARE if any(row.hardware == name for row in rows)]
+    if len(found) > 1:
+        for name in found:
+            yield _line(regime, class_, [row for row in rows if row.hardware == name], known, name)
+
+
+def _line(
+    regime: str,
+    class_: str,
+    rows: list[LeftOut],
+    known: Mapping[str, Known],
+    hardware: Hardware | None = None,
+) -> RegimeAccuracy:
     groups = {row.id: (known[row.id].model, known[row.id].device) for row in rows}
     together = _of(rows, "phase")
     alone = _of(rows, "regime")
@@ -93,7 +117,8 @@ def _line(regime: str, class_: str, rows: list[LeftOut], known: Mapping[str, Kno
         engine_class=class_,
         judged=judged(together, groups),
         alone=_rounded(quantile(_off(ratios(alone)), 0.5)) if alone else None,
-        target=TARGETS.get(regime) if class_ == "all" else None,
+        target=TARGETS.get(regime) if class_ == "all" and hardware is None else None,
+        hardware=hardware,
         sources=tuple(sorted({known[row.id].source for row in together})),
     )
 

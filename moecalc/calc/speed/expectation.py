@@ -86,7 +86,7 @@ def expect_decode(
     """Seconds of one decode step of `batch` sequences with `context` keys each.
 
     `served` means continuous batching: prompts of `prompt` tokens are read between the steps, one for every `output`
-    tokens of a sequence. Where they are not given, a sequence has as many output as prompt tokens.
+    tokens of a sequence. Where they are not given, they are those of `requests_of`.
     """
     plan, class_ = roofline.plan, class_of(engine)
     if plan.pipeline > 1 and (batch > 1 or served or plan.stage_devices > 1):
@@ -105,11 +105,19 @@ def expect_decode(
     if isinstance(found, NoExpectation):
         return found
     routing = Routing(found.fit.overlap)
-    # Of a sequence decoded halfway, a context is its prompt and half of its output.
-    half = -(-2 * context // 3)
-    lengths = (prompt or half, output or half) if served else None
+    usual = requests_of(context, prompt)
+    lengths = (usual[0], output or usual[1]) if served else None
     least = roofline.decode(batch, context, SHARED).seconds
     return _expected(found, decode_terms(roofline, batch, context, routing, lengths), least)
+
+
+def requests_of(context: int, prompt: int | None = None) -> tuple[int, int]:
+    """Prompt and output tokens of a request that is decoded at this context on average: as many of both unless said.
+
+    Halfway through its output, what a sequence sees is its prompt and half of its output.
+    """
+    half = -(-2 * context // 3)
+    return prompt or half, half
 
 
 def expect_prefill(
@@ -255,6 +263,11 @@ def _arithmetic(roofline: Roofline, flops: Number) -> dict[Term, Number]:
     return {**terms, "arithmetic": each / peak.per_second} if peak else terms
 
 
+LONGER = {"decode-b1-layer-split": "decode-b1-single"}
+"""A layer split is the steps of its devices one after another: beyond the contexts that it was measured at, those of
+one device count, and the wider of both intervals (fixed before it was used: docs/accuracy.md)."""
+
+
 class _Found(msgspec.Struct, frozen=True):
     """A fit that may be used, and what stands behind it there."""
 
@@ -268,6 +281,8 @@ class _Found(msgspec.Struct, frozen=True):
     high: float
     past: int
     """The most cached tokens that a measured prompt stood behind on that hardware."""
+    longer: str | None = None
+    """The regime whose contexts count, and whose interval does too."""
 
 
 def _fitted(
@@ -286,23 +301,30 @@ def _fitted(
     own, on_hardware = spans.hardware.get(hardware), chosen.hardware.get(hardware)
     if own is None or on_hardware is None or not on_hardware.is_enough:
         return NoExpectation(_too_few(own and on_hardware, regime, class_, hardware))
+    wide = (own,) if own.is_enough else (spans.judged, on_hardware)
+    beyond = isinstance(tokens, int) and not spans.tokens.is_near(tokens)
+    wider = LONGER.get(regime) if beyond else None
+    if wider is not None:
+        longer = chosen.regimes[wider]
+        spans = msgspec.structs.replace(spans, tokens=longer.tokens)
+        wide = (*wide, longer.hardware.get(hardware, longer.judged))
     outside = _outside(regime, spans, batch, tokens, roofline.plan.devices)
     needs_peak = any(entry.term == "arithmetic" for entry in chosen.coefficients)
     if outside is None and needs_peak and device.peak("fp32") is None:
         outside = f"`{device.name}` has no published fp32 peak, which the fit needs"
     if outside is not None:
         return NoExpectation(outside)
-    wide = (own,) if own.is_enough else (spans.judged, on_hardware)
     low, high = min(of.low for of in wide), max(of.high for of in wide)
     past = spans.past.get(hardware, 0)
-    return _Found(chosen, regime, hardware, wide[0], own.is_enough, low, high, past)
+    return _Found(chosen, regime, hardware, wide[0], own.is_enough, low, high, past, wider)
 
 
 def _outside(regime: str, spans: Spans, batch: Number, tokens: Number, devices: int) -> str | None:
     """What is far from all that was measured in a regime; None where nothing is. Arrays are not looked at."""
     for what, value, measured in (("batch", batch, spans.batch), ("tokens", tokens, spans.tokens)):
         if isinstance(value, int) and not measured.is_near(value):
-            return f"{what} {value:,} is far from what was measured in `{regime}` ({measured})"
+            most = f"; up to {2 * measured.high:,} is expected" if value > measured.high else ""
+            return f"{what} {value:,} is far from what was measured in `{regime}` ({measured}){most}"
     if not spans.devices.low <= devices <= spans.devices.high:
         return f"{devices} devices together were not measured in `{regime}` ({spans.devices})"
     return None
@@ -325,6 +347,7 @@ def _expected(found: _Found, terms: dict[Term, Number], least: Number) -> Expect
     seconds = seconds_of(found.fit.coefficients, found.hardware, terms)
     behind = found.behind
     where = HARDWARE[found.hardware] if found.of_class else "all hardware"
+    wider = f"; at such contexts as wide as in `{found.longer}`" if found.longer else ""
     return Expected(
         seconds=maximum(seconds, least),
         low_seconds=maximum(seconds * found.low, least),
@@ -338,5 +361,6 @@ def _expected(found: _Found, terms: dict[Term, Number], least: Number) -> Expect
         words=(
             f"fitted on published measurements; of {behind.rows} in `{found.regime}` on {len(behind.devices)} devices "
             f"({where}), each left out in turn, half were within {behind.median_error:.0%}, 8 in 10 inside the interval"
+            f"{wider}"
         ),
     )

@@ -72,12 +72,21 @@ def peak_of(accelerator: Accelerator, format_: str) -> int | None:
 
 def fastest(accelerator: Accelerator, format_: str) -> Arithmetic | None:
     """The arithmetic whose peak that is."""
-    if format_.startswith("ggml-"):
-        tried = GGML
-    else:
-        tried = PEAK_FOR.get(find_format(format_).computes_in or format_, ("bf16", "fp16"))
+    tried = _tried(format_)
     known = {name: peak.per_second for name in tried if (peak := accelerator.peak(name)) is not None}
     if not known or tried[0] in FLOATS:
         return next(iter(known), None)
     # Not the first: Blackwell Ultra multiplies 8-bit integers at a fifteenth of the rate of 16-bit floats.
     return max(known, key=lambda name: known[name])
+
+
+def widened(accelerator: Accelerator, format_: str) -> Arithmetic | None:
+    """The 16-bit arithmetic that operands of fewer bits are made for, for want of a peak of their own; else None."""
+    found = fastest(accelerator, format_)
+    return found if found in FLOATS and _tried(format_)[0] not in FLOATS else None
+
+
+def _tried(format_: str) -> tuple[Arithmetic, ...]:
+    if format_.startswith("ggml-"):
+        return GGML
+    return PEAK_FOR.get(find_format(format_).computes_in or format_, ("bf16", "fp16"))

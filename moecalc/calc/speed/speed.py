@@ -128,6 +128,8 @@ class Speed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     loaded: Expected | NoExpectation | None
     """To the first token of a request while `decode.batch` of them are under way; None of one alone, and where
     prefill has no ceiling."""
+    requests: tuple[int, int]
+    """Prompt and output tokens of the requests that `served` and `loaded` are of."""
     held: Held
     arithmetic: dict[str, str | None]
     """For each storage format the arithmetic whose dense peak bounds it; None where no source gives a peak."""
@@ -138,6 +140,11 @@ class Speed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     plan_chosen: bool = False
     """Whether nobody named the plan."""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the devices hold it, with the RAM where it was named."""
+        return self.held.fits or self.hybrid is not None
 
     @property
     def plan(self) -> Plan:

@@ -36,12 +36,13 @@ def _beside(speed: Speed) -> dict[str, Any]:
         "fleet": speed.fleet.describe(),
         "plan": speed.plan.words,
         "routing": speed.routing.words,
-        "fits": speed.held.fits or speed.hybrid is not None,
+        "fits": speed.is_held,
         "free_bytes": speed.held.free_bytes,
         "max_sequences": speed.held.max_sequences,
         "binds": speed.bound,
         "binds_from_batch": [{"batch": batch, "binds": word} for batch, word in speed.changes],
         "latency_seconds": speed.latency_seconds,
+        "requests": {"prompt": speed.requests[0], "output": speed.requests[1]},
         "expectations": {
             "decode": expectation(speed.decode.expected),
             "served": None if speed.served is None else expectation(speed.served),
@@ -115,11 +116,12 @@ def assumed(speed: Speed) -> dict[str, Any]:
 
 def warnings(speed: Speed) -> Iterable[str]:
     """What must be known of these numbers."""
-    if not speed.held.fits and speed.hybrid is None:
+    if not speed.is_held:
         missing = -speed.held.free_bytes / 2**30
         yield (
             f"does not fit: the fullest rank lacks {missing:,.2f} GiB for {speed.decode.batch:,} x "
-            f"{speed.decode.context:,} tokens; the ceiling is that of devices with more memory"
+            f"{speed.decode.context:,} tokens; the ceiling is that of devices with more memory; `moecalc fit` "
+            "says what would hold it"
         )
     if speed.is_bandwidth_only:
         yield f"the decode ceiling is of bandwidth alone, and prefill has none: {no_peak(speed)}"

@@ -27,7 +27,7 @@ class Place(msgspec.Struct, frozen=True):
     """One layer to build."""
 
     index: int
-    """Of the layer in the whole model; of the first of its kind where single kinds are built."""
+    """Of the layer in the whole model; the first ones of a kind where kinds are built."""
     kind: str
     layer: Layer
 
@@ -40,20 +40,24 @@ def kinds(architecture: Architecture) -> tuple[Kind, ...]:
 
 
 def places(architecture: Architecture, layers: Layers) -> tuple[Place, ...]:
-    """The layers to build, in the order they run. Raises InputError for a kind that the model does not have."""
+    """The layers to build, in the order they run, kind after kind where kinds are named, at most as many as there are.
+
+    Raises InputError for a kind that the model does not have.
+    """
     stack = _stack(architecture)
     every = [Place(index, kind, stack.layers[kind]) for index, kind in enumerate(stack.kinds)]
     if layers == "all":
         return tuple(every)
-    first: dict[str, Place] = {}
+    of_kind: dict[str, list[Place]] = {}
     for place in every:
-        first.setdefault(place.kind, place)
+        of_kind.setdefault(place.kind, []).append(place)
     for name in layers:
-        if name not in first:
+        if name not in of_kind:
             raise InputError(
-                f"no kind of layer `{name}`", hint=f"this model's kinds: {', '.join(f'`{k}`' for k in first)}"
+                f"no kind of layer `{name}`",
+                hint=f"this model's kinds: {', '.join(f'`{k}`' for k in of_kind)}",
             )
-    return tuple(first[name] for name in layers)
+    return tuple(place for name, times in Counter(layers).items() for place in of_kind[name][:times])
 
 
 def _stack(architecture: Architecture) -> Stack:

@@ -1,9 +1,9 @@
 """A whole model from its parts, where the whole does not fit: base plus each kind's layers.
 
-The base is the model without layers: embeddings, final norm, head. Each kind of layer is measured on top of it, so that
-a layer has (base with its layers - base) / their number, and the whole has base + sum over kinds of number x layer:
-parameters, bytes and FLOPs exactly, and time as far as layers do not share anything (a cache that one warms for the
-next, launches that overlap). Memory that comes and goes with a layer is that of the hungriest part.
+The base is the model without layers: embeddings, final norm, head. Some layers of each kind are measured on top of it,
+so that a layer has (base with its layers - base) / their number, and the whole has base + sum over kinds of number x
+layer: parameters, bytes and FLOPs exactly, and time as far as layers do not share anything (a cache that one warms for
+the next, launches that overlap). Memory that comes and goes with a layer is that of the hungriest part.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,9 @@ import msgspec
 
 from moecalc.profile.measure.steps import Sample, StepSample, Touched
 from moecalc.specs.runs import Timing
+
+LEAST_LAYERS = 4
+"""Of a kind that are measured where the model has as many and the device holds them."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +47,7 @@ def composed(base: Sample, parts: Sequence[Part]) -> Sample:
 def composed_timing(base: Timing, of_parts: Sequence[Timing], parts: Sequence[Part]) -> Timing:
     """The time of the whole. Its spread is that of parts all as fast, or all as slow, as they ever were.
 
-    A layer that took less than nothing, by noise, counts as nothing.
+    A layer that took less than nothing, by noise, counts as nothing (`lost` names it).
     """
 
     def whole(pick: Callable[[Timing], float]) -> float:
@@ -61,6 +64,31 @@ def composed_timing(base: Timing, of_parts: Sequence[Timing], parts: Sequence[Pa
         high_seconds=max(middle, whole(lambda timing: timing.high_seconds)),
         repeats=min(timing.repeats for timing in (base, *of_parts)),
         clock=base.clock,
+    )
+
+
+def layers_to_measure(stored: int, base_bytes: int, layer_bytes: int, room_bytes: int | None) -> int:
+    """How many layers of a kind, of those stored, are measured on top of a base of `base_bytes`.
+
+    Enough that their weights are twice the base's, for a layer is the difference of two times and drowns in the noise
+    of the larger; at least four, for one layer alone stays in a cache that the whole model would empty; and no more
+    than `room_bytes` hold beside the base (None: nobody knows).
+    """
+    wanted = max(LEAST_LAYERS, -(-2 * base_bytes // max(1, layer_bytes)))
+    held = wanted if room_bytes is None else room_bytes // max(1, layer_bytes)
+    return max(1, min(stored, wanted, held))
+
+
+def lost(base: Sample, parts: Sequence[Part]) -> tuple[str, ...]:
+    """Kinds of which a shown step took no longer than without their layers: their time drowned in noise."""
+    return tuple(
+        part.kind
+        for part in parts
+        if any(
+            with_layers.timing.seconds <= alone.timing.seconds
+            for alone, with_layers in zip(base.steps, part.sample.steps, strict=True)
+            if alone.plan.shown
+        )
     )
 
 

@@ -59,8 +59,8 @@ class Maker(Protocol):
         """No layers: embeddings, final norm, head."""
         ...
 
-    def with_layers_of(self, kind: Kind) -> Runner:
-        """The base and one layer of a kind."""
+    def with_layers_of(self, kind: Kind, layers: int) -> Runner:
+        """The base and so many layers of a kind."""
         ...
 
 
@@ -94,9 +94,9 @@ class ReferenceMaker:
         """Cannot be had: nobody asks, as there are no kinds."""
         raise AssertionError(self.name)
 
-    def with_layers_of(self, kind: Kind) -> Runner:
+    def with_layers_of(self, kind: Kind, layers: int) -> Runner:
         """Cannot be had either."""
-        raise AssertionError(kind)
+        raise AssertionError(kind, layers)
 
 
 def maker_for(model: Model, asked: Asked, device: Any, dtype: Any, precision: Precision) -> Maker:

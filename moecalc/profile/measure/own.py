@@ -124,9 +124,9 @@ class OwnMaker:
         """No layers: embeddings, final norm, head."""
         return self._build(())
 
-    def with_layers_of(self, kind: Kind) -> Runner:
-        """The base and one layer of a kind."""
-        return self._build((kind.name,))
+    def with_layers_of(self, kind: Kind, layers: int) -> Runner:
+        """The base and so many layers of a kind."""
+        return self._build((kind.name,) * layers)
 
     def _build(self, layers: Any) -> Runner:
         from moecalc.profile.build import build

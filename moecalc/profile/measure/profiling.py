@@ -12,9 +12,9 @@ from moecalc.calc.routing.skewed import routing_under
 from moecalc.calc.speed.calibrated import calibrate
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.profile.measure.asked import Asked
+from moecalc.profile.measure.by_kinds import by_kinds
 from moecalc.profile.measure.ceilings import measure_ceilings
 from moecalc.profile.measure.components import component_times, save_trace, traced
-from moecalc.profile.measure.compose import Part, composed
 from moecalc.profile.measure.computing import Computed
 from moecalc.profile.measure.device import (
     choose_device,
@@ -67,10 +67,11 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     parts = 1 if whole else 1 + len(maker.kinds)
     done = _counter(progress, parts * len(steps))
     try:
+        composition: list[str] = []
         if whole:
             seen, components = _whole(maker, steps, conditions, asked, done)
         else:
-            seen, components = _by_kinds(maker, steps, conditions, done), ()
+            (seen, composition), components = by_kinds(maker, computed, steps, conditions, done), ()
     except (torch.OutOfMemoryError, RuntimeError) as error:
         if not _is_out_of_memory(torch, error):
             raise
@@ -80,12 +81,9 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     points = {step.plan: computed.point(roofline, step) for step in seen.steps}
     bounds = {step: float(computed.bound(roofline, step).seconds) for step in points}
     calibration = calibrate(points.values(), ceilings) if asked.calibrate else None
-    notes = [*maker.notes]
+    notes = [*maker.notes, *composition]
     if seen.uncounted:
         notes.append(f"FLOPs of these operations are not counted: {', '.join(seen.uncounted)}")
-    if not whole:
-        words = ", ".join(f"{kind.layers} x {kind.name}" for kind in maker.kinds)
-        notes.append(f"composed of one layer of each kind on top of embeddings and head: {words}")
     return Run(
         moecalc=version("moecalc"),
         model=model.name,
@@ -130,24 +128,6 @@ def _whole(
     runner = maker.whole()
     seen = sample(runner, steps, conditions, done)
     return seen, _components(runner, steps, conditions, asked.trace)
-
-
-def _by_kinds(
-    maker: Maker, steps: Sequence[StepPlan], conditions: Conditions, done: Callable[[], None]
-) -> Sample:
-    """Each part is built, measured and thrown away before the next."""
-    base = sample(maker.base(), steps, conditions, done)
-    parts = [
-        Part(
-            kind=kind.name,
-            layers=kind.layers,
-            stored=kind.stored,
-            measured_layers=1,
-            sample=sample(maker.with_layers_of(kind), steps, conditions, done),
-        )
-        for kind in maker.kinds
-    ]
-    return composed(base, parts)
 
 
 def _components(

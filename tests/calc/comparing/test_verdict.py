@@ -167,7 +167,8 @@ def test_without_a_known_cache_there_is_no_cost_sentence():
         state=None,
     )
     assert unknown.deployment is None
-    (size,) = sentences([unknown, DENSE], equal_kv=False)
+    size, verdict_ = sentences([unknown, DENSE], equal_kv=False)
+    assert "no verdict" in verdict_  # nor is it known which experts a batch touches
     assert "12.00B" in size
     assert "70.00B" in size
     nothing = Subject(

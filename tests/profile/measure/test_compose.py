@@ -2,7 +2,7 @@
 
 import pytest
 
-from moecalc.profile.measure.compose import Part, composed
+from moecalc.profile.measure.compose import Part, composed, layers_to_measure, lost
 from moecalc.profile.measure.steps import Sample, StepPlan, StepSample, Touched
 from moecalc.specs.runs import Timing
 
@@ -61,6 +61,35 @@ def test_a_kind_that_is_stored_once_counts_its_weights_once_and_its_runs_all():
 def test_a_layer_that_noise_made_faster_than_nothing_counts_as_nothing():
     fast = Part(kind="fast", layers=5, stored=5, measured_layers=1, sample=made(107, 0.9))
     assert composed(BASE, (fast,)).steps[0].timing.seconds == 1.0
+
+
+def test_a_kind_whose_time_drowned_is_named():
+    fast = Part(kind="fast", layers=5, stored=5, measured_layers=1, sample=made(107, 0.9))
+    assert lost(BASE, (*PARTS, fast)) == ("fast",)
+    assert lost(BASE, PARTS) == ()
+
+
+@pytest.mark.parametrize(
+    ("stored", "layer", "room", "layers"),
+    [
+        (32, 100, None, 20),  # twice a base of 1,000
+        (12, 100, None, 12),
+        (32, 5_000, None, 4),
+        (2, 5_000, None, 2),
+        (32, 5_000, 11_000, 2),
+        (32, 5_000, 100, 1),
+        (32, 0, None, 32),
+    ],
+)
+def test_layers_outweigh_what_they_are_measured_on(stored, layer, room, layers):
+    assert layers_to_measure(stored, 1_000, layer, room) == layers
+
+
+def test_several_layers_of_a_kind_count_as_many_times():
+    four = made(100 + 4 * 7, 1 + 4 * 0.5, flops=10 + 4 * 4)
+    (step,) = composed(BASE, (Part(kind="dense", layers=6, stored=6, measured_layers=4, sample=four),)).steps
+    assert step.timing.seconds == pytest.approx(1 + 6 * 0.5)
+    assert step.flops == 10 + 6 * 4
 
 
 def test_what_was_not_measured_of_a_part_is_not_known_of_the_whole():

@@ -43,7 +43,7 @@ def test_what_follows_from_shapes_is_measured_to_the_last_unit(config, dtype):
 def test_composed_of_its_kinds_it_is_the_whole_in_all_that_is_exact(whole):
     parts = profile(model(MIXTURE), asked(layers="kinds"))
     assert (whole.layers, parts.layers) == ("whole", "composed")
-    assert any("1 x dense, 3 x moe" in note for note in parts.notes)
+    assert any("1 of 1 x dense, 3 of 3 x moe" in note for note in parts.notes)
     for ours, theirs in zip(parts.figures, whole.figures, strict=True):
         assert (ours.id, ours.batch, ours.computed is None) == (
             theirs.id,

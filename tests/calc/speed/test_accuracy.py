@@ -1,0 +1,43 @@
+"""`moecalc accuracy` by classes of engines and hardware: what is behind one figure is shown beside it."""
+
+from itertools import groupby
+
+import pytest
+
+from moecalc.api.accuracy import accuracy
+from moecalc.specs.expectations import fits
+
+
+@pytest.fixture(scope="module")
+def lines():
+    return accuracy().regimes
+
+
+def test_hardware_is_all_of_the_rows_of_its_line(lines):
+    for (regime, engines), own in groupby(lines, key=lambda line: (line.regime, line.engine_class)):
+        whole, *parts = own
+        assert whole.hardware is None
+        if parts:
+            assert sum(part.judged.rows for part in parts) == whole.judged.rows, (regime, engines)
+            assert len({part.hardware for part in parts}) == len(parts) > 1
+
+
+def test_targets_are_of_whole_regimes_alone(lines):
+    for line in lines:
+        if line.target is not None:
+            assert (line.engine_class, line.hardware) == ("all", None)
+
+
+def test_the_fit_that_answers_without_an_engine_has_its_own_lines(lines):
+    """What a user who names no engine is told on an A100 has the error of that fit on that hardware."""
+    (hbm,) = (line for line in lines if (line.engine_class, line.hardware) == ("any", "hbm"))
+    (fit,) = (fit for fit in fits() if fit.engine_class == "any")
+    stored = fit.regimes["decode-b1-single"].hardware["hbm"]
+    assert hbm.regime == "decode-b1-single"
+    assert (hbm.judged.rows, hbm.judged.median_error) == (stored.rows, stored.median_error)
+    (pooled,) = (
+        line
+        for line in lines
+        if (line.regime, line.engine_class, line.hardware) == ("decode-b1-single", "any", None)
+    )
+    assert hbm.judged.median_error > pooled.judged.median_error  # one figure for all hardware would hide it
