@@ -148,6 +148,14 @@ class Range(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return self.low <= 2 * value and value <= 2 * self.high
 
 
+class Share(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the left-out measurements of one class of engines say of a fit over all engines."""
+
+    rows: int
+    bias: float
+    """Median of predicted / measured - 1: above 0 is too slow."""
+
+
 class Spans(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the measurements of a regime reach over, and their errors: of all hardware, and by class."""
 
@@ -160,6 +168,8 @@ class Spans(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """The most cached tokens that a prompt stood behind, where any did."""
     judged: Judged
     hardware: dict[Hardware, Judged]
+    engines: dict[Hardware, dict[EngineClass, Share]] = {}
+    """Of a fit over all engines, where several were measured: how far it lies from each."""
 
 
 class Fit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -24,6 +24,7 @@ from moecalc.specs.expectations import (
     Fit,
     LeftOut,
     Range,
+    Share,
     Spans,
 )
 from moecalc.specs.measurements import measurements
@@ -105,6 +106,7 @@ def fitted(data: Table, predictions: list[LeftOut]) -> Fit:
                 past=longest_past([r for r in data.rows if r.regime == regime]),
                 judged=judged([p for p in predictions if p.regime == regime], GROUPS),
                 hardware=by_hardware([p for p in predictions if p.regime == regime]),
+                engines=by_engines(data, [p for p in predictions if p.regime == regime]),
             )
             for regime in regimes(data)
         },
@@ -123,6 +125,19 @@ def by_hardware(predictions: list[LeftOut]):
     """The errors of each class of hardware."""
     classes = sorted({p.hardware for p in predictions})
     return {name: judged([p for p in predictions if p.hardware == name], GROUPS) for name in classes}
+
+
+def by_engines(data: Table, predictions: list[LeftOut]) -> dict[str, dict[str, Share]]:
+    """How far a fit over all engines lies from each of their classes, on hardware where several were measured."""
+    if data.cell.engine_class != "any":
+        return {}
+    class_of_row = {found.id: found.engine_class for found in data.rows}
+    shares: dict[str, dict[str, Share]] = {}
+    for hardware, name in sorted({(p.hardware, class_of_row[p.id]) for p in predictions}):
+        own = [p for p in predictions if (p.hardware, class_of_row[p.id]) == (hardware, name)]
+        of = judged(own, GROUPS)
+        shares.setdefault(hardware, {})[name] = Share(rows=of.rows, bias=of.bias)
+    return {hardware: of for hardware, of in shares.items() if len(of) > 1}
 
 
 def work(cell: Cell, regime: str | None) -> tuple[Fit | None, list[LeftOut]]:

@@ -330,15 +330,21 @@ def _outside(regime: str, spans: Spans, batch: Number, tokens: Number, devices: 
     return None
 
 
+WHOSE: dict[EngineClass, str] = {
+    "any": "",
+    "llama.cpp": " of llama.cpp",
+    "serving": " of serving engines",
+}
+
+
 def _too_few(
     judged: Judged | None, regime: str, class_: EngineClass, hardware: Hardware | None = None
 ) -> str:
     rows, devices = (judged.rows, len(judged.devices)) if judged else (0, 0)
-    whose = {"any": "", "llama.cpp": " of llama.cpp", "serving": " of serving engines"}[class_]
     where = f" on {HARDWARE[hardware]}" if hardware else ""
     return (
-        f"{rows} published measurements{whose} in `{regime}`{where}, of {devices} devices; an expectation needs "
-        f"{LEAST_ROWS} of {LEAST_DEVICES}"
+        f"{rows} published measurements{WHOSE[class_]} in `{regime}`{where}, of {devices} devices; an expectation "
+        f"needs {LEAST_ROWS} of {LEAST_DEVICES}"
     )
 
 
@@ -361,6 +367,26 @@ def _expected(found: _Found, terms: dict[Term, Number], least: Number) -> Expect
         words=(
             f"fitted on published measurements; of {behind.rows} in `{found.regime}` on {len(behind.devices)} devices "
             f"({where}), each left out in turn, half were within {behind.median_error:.0%}, 8 in 10 inside the interval"
-            f"{wider}"
+            f"{wider}{_narrower(found)}{_between(found)}"
         ),
     )
+
+
+def _narrower(found: _Found) -> str:
+    """How far off the few of this class of hardware were, where those of all hardware answer."""
+    own = found.fit.regimes[found.regime].hardware[found.hardware]
+    if found.of_class:
+        return ""
+    return f"; half of the {own.rows} on {HARDWARE[found.hardware]} within {own.median_error:.0%}"
+
+
+def _between(found: _Found) -> str:
+    """How far a fit over all engines lies from each class of them on this hardware, where several were measured."""
+    shares = found.fit.regimes[found.regime].engines.get(found.hardware, {})
+    if not shares:
+        return ""
+    parts = (
+        f"{abs(of.bias):.0%} too {'slow' if of.bias > 0 else 'fast'} for {of.rows}{WHOSE[name]}"
+        for name, of in shares.items()
+    )
+    return f"; one fit over all engines: at the median {' and '.join(parts)}"

@@ -178,3 +178,24 @@ def test_too_thin_a_fit_expects_nothing(monkeypatch, served):
     monkeypatch.setattr("moecalc.calc.speed.expectation.fit", lambda *_: cut)
     answer = expect_decode(served, 64, 4096, served=True)
     assert answer.reason.startswith(f"{LEAST_ROWS - 1} published measurements")
+
+
+def test_without_an_engine_it_says_between_which_engines_it_lies():
+    """On HBM cards the fit over all engines is too slow for compiled kernels and too fast for llama.cpp."""
+    found = expect_decode(bound("llama-2-7b", "a100-sxm-80gb"), 1, 200)
+    stored = fit("decode", "any").regimes["decode-b1-single"]
+    shares = stored.engines["hbm"]
+    assert sum(of.rows for of in shares.values()) == stored.hardware["hbm"].rows == found.rows
+    assert shares["serving"].bias > 0 > shares["llama.cpp"].bias
+    for of, side in ((shares["serving"], "slow"), (shares["llama.cpp"], "fast")):
+        assert f"{abs(of.bias):.0%} too {side}" in found.words
+    assert "one fit over all engines" in found.words
+
+
+def test_few_measurements_on_a_class_of_hardware_say_their_own_error():
+    found = expect_decode(bound("llama-2-7b", "a100-sxm-80gb"), 1, 200, engine="llama.cpp")
+    own = fit("decode", "llama.cpp").regimes["decode-b1-single"].hardware["hbm"]
+    assert own.rows < LEAST_ROWS
+    assert own.median_error > found.median_error
+    assert f"half of the {own.rows} on NVIDIA GPUs with HBM within {own.median_error:.0%}" in found.words
+    assert "one fit over all engines" not in found.words
