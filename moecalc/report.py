@@ -17,6 +17,23 @@ GAPS = frozenset({NOT_IN_A_HEADER, TOP_K_UNKNOWN})
 """Notes of lines without a value that nobody kept to himself: it is not in what was read."""
 
 
+class Answer:
+    """What a command answers in Python: many parts, which a notebook or a log shows in one line."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Whose figures they are, and where they can be had."""
+        fleet = getattr(self, "fleet", None)
+        describe = getattr(fleet, "describe", None)
+        of = getattr(self, "model", None) or getattr(self, "name", None)
+        on = describe() if describe else fleet
+        about = " on ".join(filter(None, (of, on)))
+        return (
+            f"<{' '.join(filter(None, (type(self).__name__, about)))}: `moecalc.as_dict` gives its figures>"
+        )
+
+
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One figure.
 

@@ -96,7 +96,9 @@ def counting(
     chosen = PRESETS[check_convention(convention)]
     if pairs is not None:
         chosen = msgspec.structs.replace(
-            chosen, pairs=Pairs(_one_of(pairs, "pairs", [p.value for p in Pairs]))
+            # A third kind is of moecalc's own runner and no way to count.
+            chosen,
+            pairs=Pairs(_one_of(pairs, "pairs", [Pairs.CAUSAL.value, Pairs.FULL.value])),
         )
     if logits is not None:
         kind = Logits(_one_of(logits, "logits", [kind.value for kind in Logits]))

@@ -69,6 +69,8 @@ class Pairs(Enum):
     """Those the mask lets through: the mathematics."""
     FULL = "full"
     """Every score position a plain (unfused) attention computes before masking."""
+    KEPT = "kept"
+    """The same of an attention that drops the keys outside its window even where the reference masks them."""
 
 
 class Logits(Enum):
@@ -246,7 +248,7 @@ def _frame_pairs(keys: Keys, frames: Number, pairs: Pairs) -> Number:
     if keys.kind is KeysKind.SCAN_CHUNK:
         return _in_squares(frames, keys.size)
     if keys.kind is KeysKind.BLOCK_CONTEXT:
-        return frames * keys.size if pairs is Pairs.FULL else sum_capped(keys.top_k, frames)
+        return sum_capped(keys.top_k, frames) if pairs is Pairs.CAUSAL else frames * keys.size
     raise AssertionError(keys.kind)
 
 
@@ -260,7 +262,9 @@ def pairs_per_sequence(keys: Keys, step: Step, pairs: Pairs) -> Number:
     """Query-key pairs of one sequence in the step, under the choice of pairs."""
     kind, size = keys.kind, keys.size
     new, past, total = step.new, step.past, step.total
-    full = pairs is Pairs.FULL
+    full = pairs is not Pairs.CAUSAL
+    if kind is KeysKind.WINDOW_MASKED and pairs is Pairs.KEPT:
+        kind = KeysKind.WINDOW
     if kind is KeysKind.NONE:
         return new
     if kind is KeysKind.PAIRS:

@@ -262,7 +262,8 @@ def _next(cost: Cost) -> str:
     if cost.request is None:
         return '`--request "in=8k,out=1k,cached=70%"` prices a request, `--api` puts API prices beside'
     if cost.buying is None:
-        return "`--api` puts API prices beside, `--pools 2` splits prefill from decode"
+        pools = ", `--pools 2` splits prefill from decode" if cost.request.pools == 1 else ""
+        return f"`--api` puts API prices beside{pools}"
     return f"`moecalc compare {cost.model} OTHER` shows when another model is cheaper"
 
 

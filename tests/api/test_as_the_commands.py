@@ -71,7 +71,10 @@ CALLS = {
 @pytest.mark.parametrize("command", CALLS)
 def test_the_same_as_json(command, capsys):
     assert run([*command.split(), "--json"]) == 0
-    assert moecalc.as_dict(CALLS[command]()) == json.loads(capsys.readouterr().out)
+    answer = CALLS[command]()
+    assert moecalc.as_dict(answer) == json.loads(capsys.readouterr().out)
+    assert type(answer).__name__ in repr(answer)
+    assert len(repr(answer)) < 120  # a notebook shows it: a sweep has millions of characters
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_the_words_name_what_differs_from_the_convention():
     [
         ({"convention": "palm"}, ["causal", "full", "useful"]),
         ({"pairs": "half"}, ["causal", "full"]),
+        ({"pairs": "kept"}, ["causal", "full"]),
         ({"logits": "first"}, ["last", "all"]),
         ({"form": "folded"}, ["naive", "absorbed", "chunk", "step", "counted"]),
         ({"form": "naive,"}, ["naive", "absorbed", "chunk", "step"]),

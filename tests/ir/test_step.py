@@ -101,6 +101,14 @@ def test_blocks_seen_are_the_blocks_closed_at_each_query(step, size):
 
 @pytest.mark.parametrize("kind", ATTENTION)
 @given(step=steps, size=sizes, top_k=top_ks)
+def test_kept_pairs_drop_what_lies_outside_a_window(kind, step, size, top_k):
+    dropped = KeysKind.WINDOW if kind is KeysKind.WINDOW_MASKED else kind
+    walked = step.new * scored(dropped, size, step.new, step.past)
+    assert pairs_per_sequence(Keys(kind, size, top_k), step, Pairs.KEPT) == walked
+
+
+@pytest.mark.parametrize("kind", ATTENTION)
+@given(step=steps, size=sizes, top_k=top_ks)
 def test_full_pairs_are_what_is_scored_before_masking(kind, step, size, top_k):
     walked = step.new * scored(kind, size, step.new, step.past)
     assert pairs_per_sequence(Keys(kind, size, top_k), step, Pairs.FULL) == walked

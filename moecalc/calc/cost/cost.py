@@ -16,6 +16,7 @@ from moecalc.calc.cost.pace import MILLION, Pace
 from moecalc.calc.cost.request import RequestTime, Split
 from moecalc.calc.speed.speculation import Gain, Speculation
 from moecalc.ir.numeric import Number
+from moecalc.report import Answer
 from moecalc.specs.plan import Plan
 
 
@@ -77,7 +78,7 @@ class RequestCost(msgspec.Struct, frozen=True, kw_only=True):
         return self.cached_usd.map(lambda value: value / tokens * 1_000_000) if tokens else None
 
 
-class Cost(msgspec.Struct, frozen=True, kw_only=True):
+class Cost(Answer, msgspec.Struct, frozen=True, kw_only=True):
     """A model on a deployment, and what its tokens cost."""
 
     model: str

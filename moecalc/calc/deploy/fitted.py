@@ -12,6 +12,7 @@ from moecalc.calc.deploy.offload import Offload, all_layers, context_options, st
 from moecalc.calc.deploy.ranks import Surplus, kv_copies
 from moecalc.calc.deploy.reading import Reading
 from moecalc.ir.numeric import Number
+from moecalc.report import Answer
 from moecalc.specs.engines import Engine
 from moecalc.specs.fleet import UNLISTED, Fleet, missing
 from moecalc.specs.hardware import Accelerator
@@ -73,7 +74,7 @@ class Roomier(msgspec.Struct, frozen=True):
     max_sequences: int
 
 
-class Fit(msgspec.Struct, frozen=True, kw_only=True):
+class Fit(Answer, msgspec.Struct, frozen=True, kw_only=True):
     """A model on devices: what each rank holds, what would still fit, and what else could be done."""
 
     model: str

@@ -8,7 +8,7 @@ import msgspec
 from moecalc.calc.design.objectives import Objective
 from moecalc.calc.design.search import Case, Design, Found
 from moecalc.errors import InputError
-from moecalc.report import plain
+from moecalc.report import Answer, plain
 from moecalc.specs.design_axes import GRANULARITY, KINDS, Axis
 from moecalc.specs.design_budget import Budget
 
@@ -27,7 +27,7 @@ ON_DEVICES = {
 """The id of each public line -> the field of a design."""
 
 
-class Designed(msgspec.Struct, frozen=True, kw_only=True):
+class Designed(Answer, msgspec.Struct, frozen=True, kw_only=True):
     """A search and its result. Data that renderers lay out."""
 
     like: str

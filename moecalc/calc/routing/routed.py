@@ -16,6 +16,7 @@ from moecalc.calc.routing.touched import groups_reached, tokens_that_touch
 from moecalc.calc.speed.reads import Reads, Routing
 from moecalc.errors import InputError
 from moecalc.ir.numeric import Number
+from moecalc.report import Answer
 from moecalc.specs.routing import Skew
 
 MARKS = (0.5, 0.9, 0.99)
@@ -58,7 +59,7 @@ class PoolRouted(msgspec.Struct, frozen=True, kw_only=True):
     groups_without_limit: Fraction | None
 
 
-class Routed(msgspec.Struct, frozen=True, kw_only=True):
+class Routed(Answer, msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `routing`."""
 
     model: str

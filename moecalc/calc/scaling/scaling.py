@@ -7,6 +7,7 @@ import msgspec
 from moecalc.calc.scaling.axes import Allocation, AxisTable
 from moecalc.calc.scaling.design import Trained
 from moecalc.calc.scaling.optimum import Optimum
+from moecalc.report import Answer
 from moecalc.specs.scaling import AnyLaw
 
 
@@ -19,7 +20,7 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """As given, with what a number of GPU-hours rests on."""
 
 
-class Scaling(msgspec.Struct, frozen=True, kw_only=True):
+class Scaling(Answer, msgspec.Struct, frozen=True, kw_only=True):
     """Laws, designs and axes at one budget; without a budget the laws alone."""
 
     laws: dict[str, AnyLaw]

@@ -8,12 +8,13 @@ import msgspec
 from moecalc.calc.serving.serving import RankBudget, Scheduler
 from moecalc.calc.serving.serving_state import ReservedState
 from moecalc.ir.numeric import Number
+from moecalc.report import Answer
 from moecalc.specs.engines import Engine
 from moecalc.specs.fleet import Fleet
 from moecalc.specs.plan import Plan
 
 
-class Serving(msgspec.Struct, frozen=True, kw_only=True):
+class Serving(Answer, msgspec.Struct, frozen=True, kw_only=True):
     """The answer: budgets of the ranks, and state as the engine reserves it."""
 
     model: str

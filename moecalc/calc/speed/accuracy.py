@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from moecalc.report import Report
+from moecalc.report import Answer, Report
 from moecalc.specs.expectations import EXPECTED_AS, HARDWARE, Ceiling, Hardware, Judged, LeftOut
 
 TARGETS = {
@@ -46,7 +46,7 @@ class CeilingCount(msgspec.Struct, frozen=True, kw_only=True):
     """Those faster than the one under uniform routing."""
 
 
-class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
+class Accuracy(Answer, msgspec.Struct, frozen=True, kw_only=True):
     """What `moecalc accuracy` says."""
 
     regimes: tuple[RegimeAccuracy, ...]

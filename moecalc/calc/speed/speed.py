@@ -20,6 +20,7 @@ from moecalc.calc.speed.roofline import Roofline, StepTime
 from moecalc.calc.speed.speculation import Speculation
 from moecalc.calc.speed.speed_groups import GroupTime, decode_groups
 from moecalc.calc.speed.traffic import UNIFORM, Routing
+from moecalc.report import Answer
 from moecalc.specs.fleet import Fleet
 from moecalc.specs.plan import Plan
 from moecalc.specs.workload import Workload
@@ -103,7 +104,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
         return self.free_bytes >= 0
 
 
-class Speed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
+class Speed(Answer, msgspec.Struct, frozen=True, dict=True, kw_only=True):
     """A model on devices under a plan: decoding and reading prompts, each at its ceiling and as expected."""
 
     model: str

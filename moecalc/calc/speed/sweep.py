@@ -14,6 +14,7 @@ from moecalc.calc.speed.expectation import Expected, NoExpectation
 from moecalc.calc.speed.roofline import Roofline, StepTime
 from moecalc.calc.speed.slo import Slo
 from moecalc.calc.speed.traffic import UNIFORM, Routing
+from moecalc.report import Answer
 from moecalc.specs.plan import Plan
 
 FEW = 64
@@ -145,7 +146,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     alone, and at the ceiling, which has no queue."""
 
 
-class Sweep(msgspec.Struct, frozen=True, kw_only=True):
+class Sweep(Answer, msgspec.Struct, frozen=True, kw_only=True):
     """What was found over devices, plans and batches."""
 
     model: str

@@ -11,12 +11,13 @@ from moecalc.calc.training.training_flops import CHINCHILLA_TOKENS_PER_PARAMETER
 from moecalc.calc.training.training_memory import TrainingMemory
 from moecalc.calc.training.training_time import StepPrediction
 from moecalc.ir.numeric import Number
+from moecalc.report import Answer
 from moecalc.specs.hardware import UsableMemory
 
 HOURS_PER_DAY = 24
 
 
-class Training(msgspec.Struct, frozen=True, kw_only=True):
+class Training(Answer, msgspec.Struct, frozen=True, kw_only=True):
     """One training run."""
 
     name: str

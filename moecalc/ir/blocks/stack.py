@@ -72,6 +72,8 @@ class Layer(Block, frozen=True, kw_only=True):
     norm: Norm = "rms"
     norm_placement: Literal["pre", "post", "sandwich", "parallel", "ffn"] = "pre"
     extra_norms: Count = 0
+    norm_behind_ffn: bool = False
+    """One norm more, on the feed-forward's output alone (A.X K1)."""
     gated_norms: Count = 0
     """How many of the norms have a low-rank sigmoid gate behind them: [rank, d] and [d, rank] (A.X K2)."""
     norm_gate_rank: Size | None = None
@@ -103,6 +105,10 @@ class Layer(Block, frozen=True, kw_only=True):
         require(
             bool(self.gated_norms) == bool(self.norm_gate_rank), "`norm_gate_rank` goes with `gated_norms`"
         )
+        require(
+            not self.norm_behind_ffn or (self.ffn and self.norm_placement in ("pre", "ffn")),
+            "`norm_behind_ffn` needs an `ffn` whose `norm_placement` has no norm there yet: `pre` or `ffn`",
+        )
 
     @property
     def sublayers(self) -> int:
@@ -117,6 +123,7 @@ class Layer(Block, frozen=True, kw_only=True):
     def _rows(self, site: Site) -> Iterator[Row]:
         per_sublayer = {"pre": 1, "post": 1, "sandwich": 2}.get(self.norm_placement, 0)
         norms = per_sublayer * self.sublayers + (per_sublayer == 0) + self.extra_norms
+        norms += self.norm_behind_ffn
         for _ in range(norms):
             yield from norm_rows(self.norm, Role.NORM, site, site.hidden_axis)
         if self.norm_gate_rank is not None:

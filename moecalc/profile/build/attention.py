@@ -11,9 +11,11 @@ from moecalc.ir.blocks.attention import GQA
 from moecalc.ir.roles import Role
 from moecalc.ir.rows import Slots, SlotsKind
 from moecalc.profile.build.cache import LayerCache, remember
+from moecalc.profile.build.differential import Difference
+from moecalc.profile.build.dynamic_mask import KeyScores
 from moecalc.profile.build.elementwise import Norm, rotated
 from moecalc.profile.build.ranges import named
-from moecalc.profile.build.refusal import check_fields
+from moecalc.profile.build.refusal import check_fields, refused
 from moecalc.profile.build.softmax import attend
 from moecalc.profile.build.tensors import Module, Store
 
@@ -29,6 +31,7 @@ KNOWN = [
     "head_dim",
     "v_head_dim",
     "window",
+    "window_masked",
     "chunk",
     "qkv_bias",
     "o_bias",
@@ -42,6 +45,8 @@ KNOWN = [
     "repeated_in_cache",
     "norm",
     "values_are_keys",
+    "dynamic_mask",
+    "differential",
 ]
 
 
@@ -51,6 +56,7 @@ class Attention(Module):
     def __init__(self, block: GQA, store: Store, numerics: Numerics) -> None:
         super().__init__()
         check_fields(block, KNOWN)
+        _check_together(block)
         self._block, self._numerics = block, numerics
         self._value_width = block.v_head_dim or block.head_dim
         biased = block.qkv_bias
@@ -72,8 +78,13 @@ class Attention(Module):
         self.gate = store.take_if(block.gate, Role.ATTENTION_GATE)
         self.gate_bias = store.take_if(block.gate and block.gate_bias, Role.ATTENTION_BIAS)
         self.gate_head_bias = store.take_if(block.gate and block.gate_head_bias, Role.ATTENTION_BIAS)
+        self.key_scores = KeyScores(block.dynamic_mask, store) if block.dynamic_mask else None
         if block.norm:
             self.norm = Norm(block.norm, Role.ATTENTION_NORM, store, numerics)
+        self.difference: Difference | None = None
+        if block.differential:
+            # Its norm is over two heads' values: the ledger has no scale of that width.
+            self.difference, self.norm = Difference(block, store, self.norm), None
         self.o, self.o_bias = store.take(Role.ATTENTION_O), store.take_if(block.o_bias, Role.ATTENTION_BIAS)
         if block.window:
             self._slots = Slots(SlotsKind.WINDOW, block.window)
@@ -103,13 +114,27 @@ class Attention(Module):
         stored = cache[Role.ATTENTION_KEY_STATE], cache[Role.ATTENTION_VALUE_STATE]
         seen = remember(self._slots, stored, (k, v), call.past)
         scale = numerics.attention_scale or block.head_dim**-0.5
-        mixed = attend(q, seen.tensors[0], seen.tensors[1], seen, scale=scale, sinks=self.sinks)
+        keys, values = seen.tensors
+        added = None if self.key_scores is None else self.key_scores(values, seen, q.shape[1])
+        if self.difference is not None:
+            values = self.difference.values(values)
+        mixed = attend(q, keys, values, seen, scale=scale, sinks=self.sinks, added=added)
+        if self.difference is not None:
+            mixed = self.difference(mixed)
         if self.gate is not None:
             mixed = mixed * gates(x, self.gate, self.gate_bias, self.gate_head_bias, block.heads)
         mixed = mixed.flatten(-2)
         if self.norm is not None:
             mixed = self.norm(mixed)
         return functional.linear(mixed, self.o, self.o_bias)
+
+
+def _check_together(block: GQA) -> None:
+    """Raise InputError for parts that are built each, but not with one another."""
+    if block.dynamic_mask and block.sinks:
+        raise refused("`gqa` with `dynamic_mask` and `sinks`")
+    if block.differential and (block.gate or block.norm not in (None, "unweighted")):
+        raise refused(f"`gqa` with `differential` and `{'gate' if block.gate else f'norm: {block.norm}'}`")
 
 
 def gates(x: Tensor, weight: Tensor, bias: Tensor | None, head_bias: Tensor | None, heads: int) -> Tensor:

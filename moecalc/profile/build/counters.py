@@ -36,12 +36,12 @@ class Counted(NamedTuple):
 def counted_choices(step: Step) -> Choices:
     """The choices under which the calculator counts what a network executes in that step.
 
-    All score positions, logits of the last token, latent attention absorbed in a decode step and naive in a prompt,
-    recurrences by step there and by chunk here.
+    All score positions of the keys that are kept, logits of the last token, latent attention absorbed in a decode step
+    and naive in a prompt, recurrences by step there and by chunk here.
     """
     decoding = step.new == 1 and step.past > 0
     forms = {Form.ABSORBED, Form.STEP} if decoding else {Form.NAIVE, Form.CHUNK}
-    return Choices(Pairs.FULL, Logits.LAST, frozenset(forms))
+    return Choices(Pairs.KEPT, Logits.LAST, frozenset(forms))
 
 
 def count(run: Callable[[], object]) -> Counted:

@@ -26,12 +26,23 @@ class Norm(Module):
         self._epsilon = numerics.norm_epsilon
         self.scale = store.take_if(kind != "unweighted", role)
         self.bias = store.take_if(kind == "layer", role)
+        self.narrow: Tensor | None = None
+        self.wide: Tensor | None = None
+
+    def gate_by(self, narrow: Tensor, wide: Tensor) -> None:
+        """Have a gate behind it, sigmoid(wide silu(narrow y)) with [rank, width] and [width, rank] (A.X K2)."""
+        self.narrow, self.wide = narrow, wide
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., width], in the type it came in."""
         if self._centred:
-            return functional.layer_norm(x, x.shape[-1:], self.scale, self.bias, self._epsilon)
-        return functional.rms_norm(x, x.shape[-1:], self.scale, self._epsilon)
+            made = functional.layer_norm(x, x.shape[-1:], self.scale, self.bias, self._epsilon)
+        else:
+            made = functional.rms_norm(x, x.shape[-1:], self.scale, self._epsilon)
+        if self.narrow is None or self.wide is None:
+            return made
+        inner = functional.silu(functional.linear(made, self.narrow))
+        return made * torch.sigmoid(functional.linear(inner, self.wide))
 
 
 def activated(gate: Tensor, up: Tensor | None, numerics: Numerics) -> Tensor:
@@ -47,6 +58,18 @@ def activated(gate: Tensor, up: Tensor | None, numerics: Numerics) -> Tensor:
     else:
         inner = functional.gelu(gate)
     return inner if up is None else inner * up
+
+
+def xielu(x: Tensor, alphas: Tensor, constants: Tensor) -> Tensor:
+    """Parabola above 0, exponential below (Huang and Schlag 2024, arXiv 2411.13010).
+
+    `alphas` [2] are learned, one for each side, and go through a softplus; `constants` [2] are the slope at 0 and the
+    number that exponents are cut off at.
+    """
+    above, below = functional.softplus(alphas)
+    slope, limit = constants
+    bent = torch.where(x > 0, above * x * x, (torch.expm1(torch.minimum(x, limit)) - x) * (slope + below))
+    return bent + slope * x
 
 
 def rotation(past: int, new: int, width: int, device: Any, numerics: Numerics) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from moecalc.ir.blocks.ffn import Dense, Gated
 from moecalc.ir.roles import Role
-from moecalc.profile.build.elementwise import Norm, activated
+from moecalc.profile.build.elementwise import Norm, activated, xielu
 from moecalc.profile.build.ranges import named
 from moecalc.profile.build.refusal import check_fields
 from moecalc.profile.build.tensors import Module, Store
@@ -24,12 +24,15 @@ class FeedForward(Module):
 
     def __init__(self, block: Dense | Gated, store: Store, numerics: Numerics) -> None:
         super().__init__()
-        check_fields(block, ("intermediate_size", "bias", "norm"))
+        check_fields(block, ("intermediate_size", "bias", "norm", "xielu"))
         self._numerics = numerics
         gated, biased = isinstance(block, Gated), block.bias
+        learned = isinstance(block, Dense) and block.xielu
         self.gate = store.take_if(gated, Role.FFN_GATE)
         self.gate_bias = store.take_if(gated and biased, Role.FFN_BIAS)
         self.up, self.up_bias = store.take(Role.FFN_UP), store.take_if(biased, Role.FFN_BIAS)
+        self.alphas = store.take_if(learned, Role.FFN_OTHER)
+        self.constants = store.take_if(learned, Role.FFN_OTHER)
         self.norm = Norm(block.norm, Role.FFN_NORM, store, numerics) if block.norm else None
         self.down, self.down_bias = store.take(Role.FFN_DOWN), store.take_if(biased, Role.FFN_BIAS)
 
@@ -37,7 +40,9 @@ class FeedForward(Module):
         """[batch, new, hidden], of the same shape."""
         with named("ffn"):
             up = functional.linear(x, self.up, self.up_bias)
-            if self.gate is None:
+            if self.alphas is not None and self.constants is not None:
+                inner = xielu(up, self.alphas, self.constants)
+            elif self.gate is None:
                 inner = activated(up, None, self._numerics)
             else:
                 inner = activated(functional.linear(x, self.gate, self.gate_bias), up, self._numerics)

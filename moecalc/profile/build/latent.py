@@ -13,8 +13,9 @@ from moecalc.ir.rows import Slots, SlotsKind
 from moecalc.profile.build.attention import gates
 from moecalc.profile.build.cache import LayerCache, Seen, remember
 from moecalc.profile.build.elementwise import Norm, rotated
+from moecalc.profile.build.indexer import LightningIndexer
 from moecalc.profile.build.ranges import named
-from moecalc.profile.build.refusal import check_fields
+from moecalc.profile.build.refusal import check_fields, refused
 from moecalc.profile.build.softmax import attend
 from moecalc.profile.build.tensors import Module, Store
 
@@ -37,6 +38,8 @@ KNOWN = [
     "sinks",
     "window",
     "rope_key_norm",
+    "indexer",
+    "query_gate",
 ]
 
 
@@ -67,6 +70,11 @@ class LatentAttention(Module):
             self.rope_norm = Norm(block.rope_key_norm, Role.ATTENTION_LATENT_NORM, store, numerics)
         self.kv_b = store.take(Role.ATTENTION_KV_B)
         self.sinks = store.take_if(block.sinks, Role.ATTENTION_SINKS)
+        self.indexer: LightningIndexer | None = None
+        if block.indexer is not None:
+            if block.sinks:
+                raise refused("`mla` with `indexer` and `sinks`")
+            self.indexer = LightningIndexer(block.indexer, block.qk_rope_head_dim, store, numerics)
         self.gate = store.take_if(block.gate, Role.ATTENTION_GATE)
         self.o, self.o_bias = store.take(Role.ATTENTION_O), store.take_if(biased, Role.ATTENTION_BIAS)
         self._slots = Slots(SlotsKind.WINDOW, block.window) if block.window else Slots()
@@ -78,10 +86,16 @@ class LatentAttention(Module):
 
     def _attend(self, x: Tensor, call: Call, cache: LayerCache) -> Tensor:
         block, numerics = self._block, self._numerics
-        query = x
+        query = into = x
         if self.q_a is not None and self.q_norm is not None:
-            query = self.q_norm(functional.linear(x, self.q_a, self.q_a_bias))
-        q = functional.linear(query, self.q).unflatten(-1, (block.heads, -1))
+            compressed = functional.linear(x, self.q_a, self.q_a_bias)
+            query = into = self.q_norm(compressed)
+            if block.query_gate:
+                into = torch.cat([query, compressed], -1)
+        q = functional.linear(into, self.q).unflatten(-1, (block.heads, -1))
+        gate = None
+        if block.query_gate:
+            q, gate = q.split((block.qk_nope_head_dim + block.qk_rope_head_dim, block.v_head_dim), -1)
         q_nope, q_rope = q.split((block.qk_nope_head_dim, block.qk_rope_head_dim), -1)
         latent, key = functional.linear(x, self.kv_a, self.kv_a_bias).split(
             (block.kv_lora_rank, block.qk_rope_head_dim), -1
@@ -94,8 +108,11 @@ class LatentAttention(Module):
             q_rope, key = rotated(q_rope, turn, numerics), rotated(key[:, :, None], turn, numerics)[:, :, 0]
         stored = (cache[Role.ATTENTION_LATENT_STATE],)
         seen = remember(self._slots, stored, (torch.cat([latent, key], -1),), call.past)
+        added = None if self.indexer is None else self.indexer(x, query, call, cache)
         form = self._absorbed if call.decoding else self._expanded
-        mixed = form(q_nope, q_rope, seen)
+        mixed = form(q_nope, q_rope, seen, added)
+        if gate is not None:
+            mixed = mixed * torch.sigmoid(gate)
         if self.gate is not None:
             mixed = mixed * gates(x, self.gate, None, None, block.heads)
         return functional.linear(mixed.flatten(-2), self.o, self.o_bias)
@@ -105,16 +122,16 @@ class LatentAttention(Module):
         width = self._block.qk_nope_head_dim + self._block.qk_rope_head_dim
         return self._numerics.attention_scale or width**-0.5
 
-    def _expanded(self, q_nope: Tensor, q_rope: Tensor, seen: Seen) -> Tensor:
+    def _expanded(self, q_nope: Tensor, q_rope: Tensor, seen: Seen, added: Tensor | None) -> Tensor:
         block = self._block
         latents, keys = seen.tensors[0].split((block.kv_lora_rank, block.qk_rope_head_dim), -1)
         expanded = functional.linear(latents, self.kv_b).unflatten(-1, (block.heads, -1))
         k_nope, v = expanded.split((block.qk_nope_head_dim, block.v_head_dim), -1)
         k = torch.cat([k_nope, keys[:, :, None].expand(-1, -1, block.heads, -1)], -1)
         q = torch.cat([q_nope, q_rope], -1)
-        return attend(q, k, v, seen, scale=self._scale, sinks=self.sinks)
+        return attend(q, k, v, seen, scale=self._scale, sinks=self.sinks, added=added)
 
-    def _absorbed(self, q_nope: Tensor, q_rope: Tensor, seen: Seen) -> Tensor:
+    def _absorbed(self, q_nope: Tensor, q_rope: Tensor, seen: Seen, added: Tensor | None) -> Tensor:
         """The up-projection of keys folded into the query, that of values into the output: [H, n, c] and [H, v, c]."""
         block = self._block
         up = self.kv_b.unflatten(0, (block.heads, -1))
@@ -122,8 +139,7 @@ class LatentAttention(Module):
         folded = torch.bmm(q_nope[:, 0].transpose(0, 1), for_keys).transpose(0, 1)[:, None]
         q = torch.cat([folded, q_rope], -1)
         stored = seen.tensors[0][:, :, None]
-        mixed = attend(
-            q, stored, stored[..., : block.kv_lora_rank], seen, scale=self._scale, sinks=self.sinks
-        )
+        latents = stored[..., : block.kv_lora_rank]
+        mixed = attend(q, stored, latents, seen, scale=self._scale, sinks=self.sinks, added=added)
         made = torch.bmm(mixed[:, 0].transpose(0, 1), for_values.transpose(1, 2))
         return made.transpose(0, 1)[:, None]

@@ -41,7 +41,19 @@ if TYPE_CHECKING:
     from moecalc.profile.build.routing import Forced
     from moecalc.profile.build.step import Call
 
-KNOWN = ("mixer", "mixer_beside", "ffn", "norm", "norm_placement", "shared")
+KNOWN = (
+    "mixer",
+    "mixer_beside",
+    "ffn",
+    "norm",
+    "norm_placement",
+    "norm_behind_ffn",
+    "gated_norms",
+    "norm_gate_rank",
+    "shared",
+    "residual_scales",
+    "scalar",
+)
 
 MIXERS: dict[type[Block], type[Module]] = {
     GQA: Attention,
@@ -74,10 +86,12 @@ class Sublayers(Module):
         after = self._placement in ("post", "sandwich")
         if self._placement == "parallel" and not (layer.mixer and layer.ffn):
             raise refused("a `parallel` layer of one sublayer")
+        if self._placement == "parallel" and layer.residual_scales:
+            raise refused("a `parallel` layer with `residual_scales`")
         self.mixer_norm = norm(layer.mixer and (before or self._placement == "parallel"))
         self.mixer_after = norm(layer.mixer and after)
         self.ffn_norm = norm(layer.ffn and (before or self._placement == "ffn"))
-        self.ffn_after = norm(layer.ffn and after)
+        self.ffn_after = norm(layer.ffn and (after or layer.norm_behind_ffn))
         mixers = [mixer for mixer in (layer.mixer, layer.mixer_beside) if mixer is not None]
         self.mixers = [_mixer(mixer, store, numerics) for mixer in mixers]
         for number, mixer in enumerate(self.mixers):
@@ -89,6 +103,16 @@ class Sublayers(Module):
             self.ffn = FeedForward(layer.ffn, store, numerics)
         elif layer.ffn is not None:
             raise refused(f"a feed-forward `{layer.ffn.__struct_config__.tag}`")
+        self.mixer_scale = store.take_if(layer.residual_scales and layer.mixer, Role.RESIDUAL_SCALE)
+        self.ffn_scale = store.take_if(layer.residual_scales and layer.ffn, Role.RESIDUAL_SCALE)
+        gated = [one for one in (self.mixer_norm, self.ffn_norm) if one is not None][: layer.gated_norms]
+        if len(gated) < layer.gated_norms:
+            raise refused(
+                f"`Layer` with `gated_norms: {layer.gated_norms}`, more than norms before sublayers"
+            )
+        for one in gated:
+            one.gate_by(store.take(Role.NORM_GATE), store.take(Role.NORM_GATE))
+        self.scalar = store.take_if(layer.scalar, Role.RESIDUAL_SCALE)
 
     def forward(self, x: Tensor, call: Call, caches: Sequence[LayerCache]) -> Tensor:
         """The residual stream [batch, new, hidden] behind the layer."""
@@ -98,12 +122,12 @@ class Sublayers(Module):
             part = mixer(normed, call, cache)
             made = part if made is None else made + part
         if self._placement == "parallel" and self.ffn is not None:
-            return x + made + self.ffn(normed)
+            return _scaled(x + made + self.ffn(normed), self.scalar)
         if made is not None:
-            x = x + _through(self.mixer_after, made)
+            x = _scaled(x, self.mixer_scale) + _through(self.mixer_after, made)
         if self.ffn is not None:
-            x = x + _through(self.ffn_after, self.ffn(_through(self.ffn_norm, x)))
-        return x
+            x = _scaled(x, self.ffn_scale) + _through(self.ffn_after, self.ffn(_through(self.ffn_norm, x)))
+        return _scaled(x, self.scalar)
 
 
 def _mixer(block: Block, store: Store, numerics: Numerics) -> Module:
@@ -115,3 +139,7 @@ def _mixer(block: Block, store: Store, numerics: Numerics) -> Module:
 
 def _through(norm: Norm | None, x: Tensor) -> Tensor:
     return x if norm is None else norm(x)
+
+
+def _scaled(x: Tensor, scale: Tensor | None) -> Tensor:
+    return x if scale is None else x * scale

@@ -17,23 +17,37 @@ QUERIES = 1024
 
 
 def attend(
-    q: Tensor, k: Tensor, v: Tensor, seen: Seen, *, scale: float, sinks: Tensor | None = None
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    seen: Seen,
+    *,
+    scale: float,
+    sinks: Tensor | None = None,
+    added: Tensor | None = None,
 ) -> Tensor:
     """Mixed values [batch, new, heads, v_head_dim] of queries [batch, new, heads, head_dim].
 
     Keys and values are [batch, keys, kv_heads, ...]. `sinks` [heads] are logits that take part in the softmax and mix
-    in nothing. All score positions are computed where torch has no kernel for it, and counted in any case.
+    in nothing. `added` [batch, kv_heads or 1, new, keys] is added to scores, and masks in place of `seen`; it goes
+    with no sinks. All score positions are computed where torch has no kernel for it, and counted in any case.
     """
     batch, new, heads, width = q.shape
     kv_heads = k.shape[2]
     keys, values = k.transpose(1, 2), v.transpose(1, 2)
     if sinks is not None:
         return _plain(q, keys, values, seen, scale, sinks)
-    if new == 1 and seen.allowed is None:
+    if new == 1 and (added is not None or seen.allowed is None):
         # The query heads that share keys stand as queries of one head: no key is repeated.
         grouped = q.view(batch, kv_heads, heads // kv_heads, width)
-        made = functional.scaled_dot_product_attention(grouped, keys, values, scale=scale)
+        made = functional.scaled_dot_product_attention(grouped, keys, values, attn_mask=added, scale=scale)
         return made.reshape(batch, 1, heads, values.shape[-1])
+    if added is not None:
+        mask = added.repeat_interleave(heads // kv_heads, 1)
+        made = functional.scaled_dot_product_attention(
+            q.transpose(1, 2), keys, values, attn_mask=mask, scale=scale, enable_gqa=kv_heads != heads
+        )
+        return made.transpose(1, 2)
     made = functional.scaled_dot_product_attention(
         q.transpose(1, 2),
         keys,

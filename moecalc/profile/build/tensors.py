@@ -63,7 +63,7 @@ class Store:
 
     def __init__(self, rows: Iterable[Row], place: str, filling: Filling, index: int | None = None) -> None:
         """`index` is the layer's: how it is stored may depend on it."""
-        self.place = place
+        self.place, self.index = place, index
         self.stored: list[Stored] = []
         self._left: dict[Role, deque[Any]] = defaultdict(deque)
         for row in rows:
@@ -113,7 +113,7 @@ def shape_of(row: Weight) -> tuple[int, ...]:
 
 
 def _made(row: Weight, filling: Filling) -> Any:
-    """Random numbers of a size that keeps activations near 1: matrices by their width, norms 1, biases small."""
+    """Random numbers of a size that keeps activations near 1: matrices by their width, scales 1, biases small."""
     dtype, shape = dtype_of(row.stored_as, filling.dtype), shape_of(row)
     made = torch.empty(shape, dtype=dtype, device=filling.device)
     if filling.device.type == "meta":
@@ -122,7 +122,7 @@ def _made(row: Weight, filling: Filling) -> Any:
         made.zero_()
     elif row.access is not Access.ELEMENTWISE:
         made.normal_(0, shape[-1] ** -0.5, generator=filling.generator)
-    elif "norm" in row.role.value:
+    elif "norm" in row.role.value or row.role is Role.RESIDUAL_SCALE:
         made.fill_(1)
     elif row.role is Role.RECURRENT_PARAMETER:
         # Decays of some percent per token: the exponents of a whole chunk stay within float32.

@@ -17,6 +17,8 @@ from moecalc.errors import InputError
 from moecalc.ir.dims import Dim, axis
 from moecalc.ir.roles import Role
 from moecalc.ir.rows import Row, Weight
+from moecalc.profile.build.differential import Difference
+from moecalc.profile.build.dynamic_mask import KeyScores
 from moecalc.profile.build.mixture import Mixture
 from moecalc.profile.build.network import Network
 from moecalc.profile.build.numerics import Numerics
@@ -70,6 +72,11 @@ class RankNetwork(Network):
                 hint="`moecalc speed` computes it all the same",
             )
         if self._plan.tensor > 1:
+            if any(isinstance(part, KeyScores | Difference) for part in layer.modules()):
+                raise InputError(
+                    f"`{self._plan.words}`: attention whose heads read each other (`{kind}`) is not built in parts",
+                    hint="`moecalc speed` computes it all the same",
+                )
             for module in (*layer.mixers, layer.ffn):
                 if module is not None:
                     module.register_forward_hook(lambda _module, _inputs, made: self._group.all_reduce(made))

@@ -36,7 +36,7 @@ def architecture(config: Reader) -> Architecture:
     mixer, (ffns, ffn_kinds) = attention(config), feed_forwards(config)
     named, pattern = grid({"layer": mixer}, ["layer"] * len(ffn_kinds), ffns, ffn_kinds)
     named = {
-        name: msgspec.structs.replace(layer, extra_norms=int(layer.ffn is ffns["moe"]))
+        name: msgspec.structs.replace(layer, norm_behind_ffn=layer.ffn is ffns["moe"])
         for name, layer in named.items()
     }
     return decoder(config, named, pattern)

@@ -1,21 +1,10 @@
 """Model types of which the builder lacks a part, with the words by which it says so."""
 
 REFUSED = {
-    "apertus": "`dense` with `xielu: True`",
-    "axk1": "`Layer` with `extra_norms: 1`",
-    "axk2": "`Layer` with `gated_norms: 1`",
     "cpmant": "`Embedding` with `types: 3`",
-    "deepseek_v32": "`mla` with `indexer`",
     "deepseek_v4": "`Stack` with `residual`",
-    "diffllama": "`gqa` with `differential: True`",
-    "doge": "`Layer` with `residual_scales: True`",
-    "dots3_note": "`mla` with `indexer`",
-    "dots3_note_text": "`mla` with `indexer`",
     "gemma3n_text": "`Stack` with `altup`",
     "gemma4_text": "`Embedding` with `per_layer`",
-    "gemma4_unified_text": "`Layer` with `scalar: True`",
-    "glm_moe_dsa": "`mla` with `indexer`",
-    "gpt_neo": "`gqa` with `window_masked: True`",
     "hrm_text": "a model of 2 stacks",
     "hy_v4": "`Stack` with `residual`",
     "inkling2_text": "`Stack` with `attention_residual`",

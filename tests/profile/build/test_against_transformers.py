@@ -13,9 +13,24 @@ import torch
 from moecalc.profile.build import Numerics, build
 from moecalc.sources.hf_config import read_config
 from tests.oracle import reference
-from tests.oracle.families import deepseek_v3, gpt_oss, llama, mixtral, qwen3_moe
+from tests.oracle.families import (
+    apertus,
+    axk1,
+    axk2,
+    deepseek_v3,
+    deepseek_v32,
+    diffllama,
+    doge,
+    gemma4_unified_text,
+    gpt_neo,
+    gpt_oss,
+    llama,
+    mixtral,
+    qwen3_moe,
+)
 
 NAMES = {
+    "layer": ["model.layers."],
     "embedding.tokens": ["model.embed_tokens.weight"],
     "head.lm": ["lm_head.weight"],
     "norm.final": ["model.norm.weight"],
@@ -31,6 +46,10 @@ NAMES = {
     "attention.q_b": ["self_attn.q_b_proj.weight"],
     "attention.kv_a": ["self_attn.kv_a_proj_with_mqa.weight"],
     "attention.kv_b": ["self_attn.kv_b_proj.weight"],
+    "indexer.q": ["self_attn.indexer.wq_b.weight"],
+    "indexer.k": ["self_attn.indexer.wk.weight"],
+    "indexer.norm": ["self_attn.indexer.k_norm.weight", "self_attn.indexer.k_norm.bias"],
+    "indexer.weights": ["self_attn.indexer.weights_proj.weight"],
     "attention.latent_norm": ["self_attn.q_a_layernorm.weight", "self_attn.kv_a_layernorm.weight"],
     "ffn.gate": ["mlp.gate_proj.weight"],
     "ffn.up": ["mlp.up_proj.weight"],
@@ -42,6 +61,57 @@ NAMES = {
     "shared.up": ["mlp.shared_experts.up_proj.weight"],
     "shared.down": ["mlp.shared_experts.down_proj.weight"],
 }
+
+OWN_NAMES = {
+    "layer": ["model.layers."],
+    "apertus": {
+        "norm.layer": ["attention_layernorm.weight", "feedforward_layernorm.weight"],
+        "ffn.other": ["mlp.act_fn.alpha_p mlp.act_fn.alpha_n", "mlp.act_fn.beta mlp.act_fn.eps"],
+    },
+    "axk2": {
+        "norm.layer": ["input_layernorm.norm.weight", "post_attention_layernorm.norm.weight"],
+        "norm.gate": [
+            f"{norm}_layernorm.mlp.{matrix}.weight"
+            for norm in ("input", "post_attention")
+            for matrix in ("fc1", "fc2")
+        ],
+        "attention.q_b": ["self_attn.q_gate_proj.weight"],
+    },
+    "diffllama": {
+        "attention.other": [f"self_attn.lambda_{name}" for name in ("q1", "k1", "q2", "k2")],
+    },
+    "doge": {
+        "attention.other": ["self_attn.dt_proj.weight", "self_attn.A"],
+        "residual.scale": ["input_residual", "post_attention_residual"],
+    },
+    "axk1": {
+        "norm.layer": [*NAMES["norm.layer"], "mlp.post_mlp_layernorm.weight"],
+    },
+    "gemma4_unified_text": {
+        "norm.layer": [
+            *NAMES["norm.layer"],
+            "pre_feedforward_layernorm.weight",
+            "post_feedforward_layernorm.weight",
+        ],
+        "residual.scale": ["layer_scalar"],
+    },
+    "gpt_neo": {
+        "layer": ["transformer.h."],
+        "embedding.tokens": ["transformer.wte.weight"],
+        "embedding.positions": ["transformer.wpe.weight"],
+        "norm.final": ["transformer.ln_f.weight", "transformer.ln_f.bias"],
+        "norm.layer": ["ln_1.weight", "ln_1.bias", "ln_2.weight", "ln_2.bias"],
+        "attention.q": ["attn.attention.q_proj.weight"],
+        "attention.k": ["attn.attention.k_proj.weight"],
+        "attention.v": ["attn.attention.v_proj.weight"],
+        "attention.o": ["attn.attention.out_proj.weight"],
+        "attention.bias": ["attn.attention.out_proj.bias"],
+        "ffn.up": ["mlp.c_fc.weight"],
+        "ffn.down": ["mlp.c_proj.weight"],
+        "ffn.bias": ["mlp.c_fc.bias", "mlp.c_proj.bias"],
+    },
+}
+"""Names by model type that differ from the others'; several in one tensor of the ledger stand end to end."""
 
 CASES = [
     pytest.param(llama.TINY, Numerics(), id="llama"),
@@ -67,26 +137,79 @@ CASES = [
         Numerics(activation="clamped_swiglu"),
         id="gpt_oss",
     ),
+    pytest.param(apertus.TINY, Numerics(), id="apertus"),
+    pytest.param(
+        {**axk1.TINY, "norm_topk_prob": True, "routed_scaling_factor": 2.5},
+        Numerics(scores="sigmoid", routed_scale=2.5, rope_interleaved=True),
+        id="axk1",
+    ),
+    # Many heads: a key that none of an indexer's sees scores 0, and of equal scores transformers takes any.
+    pytest.param(
+        {
+            **axk2.TINY,
+            "first_k_dense_replace": 0,
+            "index_n_heads": 16,
+            "norm_topk_prob": True,
+            "routed_scaling_factor": 2.5,
+        },
+        Numerics(scores="sigmoid", routed_scale=2.5, rope_interleaved=True),
+        id="axk2",
+    ),
+    pytest.param(
+        {
+            **deepseek_v32.TINY,
+            "index_n_heads": 16,
+            "index_topk": 16,
+            "topk_group": 1,
+            "n_group": 2,
+            "norm_topk_prob": True,
+            "routed_scaling_factor": 2.5,
+        },
+        Numerics(scores="sigmoid", routed_scale=2.5, rope_interleaved=True),
+        id="deepseek_v32",
+    ),
+    pytest.param(
+        {
+            **gemma4_unified_text.TINY,
+            "tie_word_embeddings": False,
+            "hidden_activation": "gelu",
+            "rope_parameters": {
+                kind: {"rope_type": "default", "rope_theta": 10_000.0}
+                for kind in ("sliding_attention", "full_attention")
+            },
+        },
+        Numerics(activation="gelu", attention_scale=1.0),
+        id="gemma4_unified_text",
+    ),
+    pytest.param(diffllama.TINY, Numerics(), id="diffllama"),
+    pytest.param(doge.TINY, Numerics(), id="doge"),
+    pytest.param(
+        {**gpt_neo.TINY, "activation_function": "gelu"},
+        Numerics(activation="gelu", attention_scale=1.0),
+        id="gpt_neo",
+    ),
 ]
 
 
-def copy_weights(network: Any, source: dict[str, torch.Tensor]) -> None:
+def copy_weights(network: Any, source: dict[str, torch.Tensor], model_type: str) -> None:
     """Fill the network, tensor by tensor; every tensor of the source is used."""
+    names = NAMES | OWN_NAMES.get(model_type, {})
     left = {name: tensor.clone() for name, tensor in source.items()}
     used: dict[tuple[str, str], int] = {}
     biased = "model.layers.0.mlp.router.bias" in left
-    for row, place, tensor in network.weights():
+    for row, place, tensor, _beside in network.weights():
         role = row.role.value
         number = used.get((place, role), 0)
         used[place, role] = number + 1
-        prefix = f"model.layers.{place.split()[1]}." if place.startswith("layer") else ""
+        prefix = f"{names['layer'][0]}{place.split()[1]}." if place.startswith("layer") else ""
         if role.startswith(("routed.", "router.")) and biased:
             value = gpt_oss_tensor(left, prefix, role, number)
         elif role in ("routed.gate", "routed.up"):
             halves = left[f"{prefix}mlp.experts.gate_up_proj"].chunk(2, 1)
             value = halves[role == "routed.up"]
         else:
-            value = left[prefix + NAMES[role][number]]
+            parts = [left[prefix + name] for name in names[role][number].split()]
+            value = parts[0] if len(parts) == 1 else torch.stack([part.squeeze() for part in parts])
         with torch.no_grad():
             assert tensor.shape == value.shape, (place, role)
             tensor.copy_(value)
@@ -107,6 +230,15 @@ def gpt_oss_tensor(source: dict[str, torch.Tensor], prefix: str, role: str, numb
     return source[f"{experts}gate_up_proj_bias"][..., number::2]
 
 
+def numbers_of(asked: Any) -> dict[str, float]:
+    """The epsilon of norms and, where positions are rotary, the base."""
+    if hasattr(asked, "layer_norm_epsilon"):
+        return {"norm_epsilon": asked.layer_norm_epsilon}
+    rotary = asked.rope_parameters
+    rotary = rotary.get("full_attention", rotary)
+    return {"norm_epsilon": asked.rms_norm_eps, "rope_theta": float(rotary["rope_theta"])}
+
+
 @pytest.mark.oracle
 @pytest.mark.parametrize(("config", "numerics"), CASES)
 def test_logits_are_those_of_transformers(config: dict[str, Any], numerics: Numerics) -> None:
@@ -116,12 +248,13 @@ def test_logits_are_those_of_transformers(config: dict[str, Any], numerics: Nume
         for tensor in model.state_dict().values():
             # Norms, biases and sinks too: initialised to constants they could stand anywhere.
             tensor.normal_(0.1, 0.3) if tensor.ndim > 1 else tensor.normal_(0.6, 0.2)
-    asked = model.config
-    numerics = msgspec.structs.replace(
-        numerics, rope_theta=float(asked.rope_parameters["rope_theta"]), norm_epsilon=asked.rms_norm_eps
-    )
+    numerics = msgspec.structs.replace(numerics, **numbers_of(model.config))
     network = build(read_config(config).architecture, dtype=torch.float32, device="cpu", numerics=numerics)
-    copy_weights(network, model.state_dict())
+    source = dict(model.state_dict())
+    embedding = model.get_input_embeddings()
+    if hasattr(embedding, "scalar_embed_scale"):  # a number of the forward pass, in the rows themselves here
+        source[NAMES["embedding.tokens"][0]] = embedding.weight * embedding.scalar_embed_scale
+    copy_weights(network, source, config["model_type"])
     ids = torch.randint(0, 128, (2, 30))
     with torch.no_grad():
         wanted = model(input_ids=ids, use_cache=False).logits

@@ -70,7 +70,7 @@ def test_weights_are_the_rows_of_the_ledger(architecture: Architecture):
             key = row.role, tuple(int(axis.size) for axis in row.shape), row.stored_as
             rows[key] = rows.get(key, 0) + row.layers
     built: dict[Any, int] = {}
-    for row, _place, tensor in stored:
+    for row, _place, tensor, _beside in stored:
         built[row.role, tuple(tensor.shape), row.stored_as] = (
             built.get((row.role, tuple(tensor.shape), row.stored_as), 0) + 1
         )

@@ -1,0 +1,47 @@
+"""Dynamic masks: what attention adds to its scores, and which keys it keeps, read off the values of all keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from moecalc.ir.blocks.dynamic_mask import DynamicMask
+from moecalc.ir.roles import Role
+from moecalc.profile.build.cache import Seen
+from moecalc.profile.build.tensors import Module, Store
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class KeyScores(Module):
+    """A score per key and key head, exp(a softplus(projection)); a query keeps the best `top_k` that it may see.
+
+    Source of the formula: Shi et al. 2025, arXiv 2508.02124, and transformers 5.23, models/doge.
+    """
+
+    def __init__(self, block: DynamicMask, store: Store) -> None:
+        super().__init__()
+        self._top_k = block.top_k
+        self.weight = store.take(Role.ATTENTION_OTHER)
+        self.bias = store.take_if(block.bias, Role.ATTENTION_BIAS)
+        self.scale = store.take(Role.ATTENTION_OTHER)
+
+    def forward(self, values: Tensor, seen: Seen, new: int) -> Tensor:
+        """[batch, kv_heads, new, keys] to add to scores, minus infinity where a key takes no part."""
+        projected = functional.linear(values.flatten(-2), self.weight, self.bias)
+        scores = torch.exp(self.scale * functional.softplus(projected)).transpose(1, 2)
+        keys = scores.shape[-1]
+        added = scores[:, :, None].expand(-1, -1, new, -1)
+        allowed = seen.allowed
+        if seen.causal:
+            allowed = torch.ones(new, keys, dtype=torch.bool, device=values.device).tril()
+        if allowed is not None:
+            added = added.masked_fill(~allowed, float("-inf"))
+        if keys <= self._top_k:
+            return added
+        # A token that occurs twice has equal values in the first layer: a stable sort keeps its first, `topk` either.
+        left_out = added.sort(dim=-1, descending=True, stable=True).indices[..., self._top_k :]
+        return added.scatter(-1, left_out, float("-inf"))

@@ -1,0 +1,57 @@
+"""Parts that are built each, but not with one another: refused by name."""
+
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+
+from moecalc.errors import InputError
+from moecalc.ir.architecture import Architecture
+from moecalc.ir.blocks.dynamic_mask import DynamicMask
+from moecalc.profile.build import build
+from moecalc.sources.hf_config import read_config
+from tests.oracle.families import deepseek_v32, llama
+
+APART = [
+    ({"dynamic_mask": DynamicMask(top_k=8), "sinks": True}, "`dynamic_mask` and `sinks`"),
+    ({"differential": True, "gate": "elementwise"}, "`differential` and `gate`"),
+    ({"differential": True, "norm": "rms"}, "`differential` and `norm: rms`"),
+    ({"differential": True, "heads": 3, "kv_heads": 3}, "3 `kv_heads`, an odd number"),
+]
+
+
+def changed(config: dict[str, Any], *, mixer: dict[str, Any], **layer: Any) -> Architecture:
+    """The architecture of a config with other fields in its first kind of layer."""
+    architecture = read_config(config).architecture
+    (stack,) = architecture.stacks
+    (name, first), *_ = stack.layers.items()
+    first = msgspec.structs.replace(first, mixer=msgspec.structs.replace(first.mixer, **mixer), **layer)
+    stack = msgspec.structs.replace(stack, layers={**stack.layers, name: first})
+    return msgspec.structs.replace(architecture, stacks=[stack])
+
+
+def refusal(architecture: Architecture) -> str:
+    with pytest.raises(InputError) as caught:
+        build(architecture, dtype=torch.float32, device="meta")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("fields", "said"), APART)
+def test_parts_that_do_not_go_together(fields, said):
+    assert said in refusal(changed(llama.TINY, mixer=fields))
+
+
+def test_an_indexer_does_not_go_with_sinks():
+    assert "`indexer` and `sinks`" in refusal(changed(deepseek_v32.TINY, mixer={"sinks": True}))
+
+
+def test_a_layer_has_no_more_gated_norms_than_norms_before_sublayers():
+    gated = changed(llama.TINY, mixer={}, gated_norms=3, norm_gate_rank=4)
+    assert "`gated_norms: 3`" in refusal(gated)
+
+
+@pytest.mark.parametrize("placement", ["post", "sandwich", "parallel"])
+def test_a_norm_behind_the_feed_forward_stands_where_there_is_none(placement):
+    with pytest.raises(ValueError, match="`norm_behind_ffn` needs"):
+        changed(llama.TINY, mixer={}, norm_behind_ffn=True, norm_placement=placement)
