@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import msgspec
 
 from moecalc.calc.deploy.sharding import layer_count
+from moecalc.calc.speed.evidence import Evidence, evidence
 from moecalc.calc.speed.queueing import closed_queue
 from moecalc.calc.speed.roofline import Roofline
 from moecalc.calc.speed.traffic import SHARED, Routing
@@ -21,19 +22,10 @@ from moecalc.ir.roles import Component
 from moecalc.ir.step import Choices, Form, Logits, Pairs
 from moecalc.specs.expectations import (
     HARDWARE,
-    LEAST_DEVICES,
-    LEAST_ROWS,
     Coefficient,
-    EngineClass,
-    Fit,
     Hardware,
-    Judged,
-    Phase,
-    Spans,
     Term,
     class_of,
-    fit,
-    hardware_of,
     known,
 )
 
@@ -101,9 +93,9 @@ def expect_decode(
         regime = "decode-b1-tp" if plan.devices > 1 else "decode-b1-single"
     if class_ == "any" and regime != "decode-b1-single":
         class_ = "llama.cpp" if regime == "decode-b1-layer-split" else "serving"
-    found = _fitted(roofline, "decode", regime, class_, batch, context)
-    if isinstance(found, NoExpectation):
-        return found
+    found = evidence(roofline, "decode", regime, class_, batch, context)
+    if isinstance(found, str):
+        return NoExpectation(found)
     routing = Routing(found.fit.overlap)
     usual = requests_of(context, prompt)
     lengths = (usual[0], output or usual[1]) if served else None
@@ -129,9 +121,9 @@ def expect_prefill(
     if roofline.plan.pipeline > 1:
         return NoExpectation("how chunks of a prompt overlap in a pipeline of layers is not modelled")
     regime = "prefill-b1" if batch == 1 else "prefill-static-batch"
-    found = _fitted(roofline, "prefill", regime, class_, batch, prompt)
-    if isinstance(found, NoExpectation):
-        return found
+    found = evidence(roofline, "prefill", regime, class_, batch, prompt)
+    if isinstance(found, str):
+        return NoExpectation(found)
     if past > 2 * found.past:
         measured = f"0 to {found.past:,}" if found.past else "none"
         return NoExpectation(
@@ -154,9 +146,9 @@ def expect_loaded(
     class_ = "serving" if class_ == "any" else class_
     if roofline.plan.pipeline > 1:
         return NoExpectation("how chunks of a prompt overlap in a pipeline of layers is not modelled")
-    found = _fitted(roofline, "loaded", LOADED, class_, batch, prompt)
-    if isinstance(found, NoExpectation):
-        return found
+    found = evidence(roofline, "loaded", LOADED, class_, batch, prompt)
+    if isinstance(found, str):
+        return NoExpectation(found)
     least = roofline.prefill(prompt, 1, 0, SHARED).seconds
     return _expected(found, loaded_terms(roofline, batch, resident, prompt, output), least)
 
@@ -263,97 +255,10 @@ def _arithmetic(roofline: Roofline, flops: Number) -> dict[Term, Number]:
     return {**terms, "arithmetic": each / peak.per_second} if peak else terms
 
 
-LONGER = {"decode-b1-layer-split": "decode-b1-single"}
-"""A layer split is the steps of its devices one after another: beyond the contexts that it was measured at, those of
-one device count, and the wider of both intervals (fixed before it was used: docs/accuracy.md)."""
-
-
-class _Found(msgspec.Struct, frozen=True):
-    """A fit that may be used, and what stands behind it there."""
-
-    fit: Fit
-    regime: str
-    hardware: Hardware
-    behind: Judged
-    of_class: bool
-    """Whether `behind` is of that class of hardware alone."""
-    low: float
-    high: float
-    past: int
-    """The most cached tokens that a measured prompt stood behind on that hardware."""
-    longer: str | None = None
-    """The regime whose contexts count, and whose interval does too."""
-
-
-def _fitted(
-    roofline: Roofline, phase: Phase, regime: str, class_: EngineClass, batch: Number, tokens: Number
-) -> _Found | NoExpectation:
-    """The fit for that, or why there is none."""
-    device = known(roofline.machines[0].name)
-    hardware = hardware_of(device) if device else None
-    if device is None or hardware is None or len(roofline.machines) > 1:
-        name = " beside ".join(machine.name for machine in roofline.machines)
-        return NoExpectation(f"no published measurement on devices like `{name}`")
-    chosen = fit(phase, class_)
-    spans = chosen.regimes.get(regime) if chosen else None
-    if chosen is None or spans is None or not spans.judged.is_enough:
-        return NoExpectation(_too_few(spans.judged if spans else None, regime, class_))
-    own, on_hardware = spans.hardware.get(hardware), chosen.hardware.get(hardware)
-    if own is None or on_hardware is None or not on_hardware.is_enough:
-        return NoExpectation(_too_few(own and on_hardware, regime, class_, hardware))
-    wide = (own,) if own.is_enough else (spans.judged, on_hardware)
-    beyond = isinstance(tokens, int) and not spans.tokens.is_near(tokens)
-    wider = LONGER.get(regime) if beyond else None
-    if wider is not None:
-        longer = chosen.regimes[wider]
-        spans = msgspec.structs.replace(spans, tokens=longer.tokens)
-        wide = (*wide, longer.hardware.get(hardware, longer.judged))
-    outside = _outside(regime, spans, batch, tokens, roofline.plan.devices)
-    needs_peak = any(entry.term == "arithmetic" for entry in chosen.coefficients)
-    if outside is None and needs_peak and device.peak("fp32") is None:
-        outside = f"`{device.name}` has no published fp32 peak, which the fit needs"
-    if outside is not None:
-        return NoExpectation(outside)
-    low, high = min(of.low for of in wide), max(of.high for of in wide)
-    past = spans.past.get(hardware, 0)
-    return _Found(chosen, regime, hardware, wide[0], own.is_enough, low, high, past, wider)
-
-
-def _outside(regime: str, spans: Spans, batch: Number, tokens: Number, devices: int) -> str | None:
-    """What is far from all that was measured in a regime; None where nothing is. Arrays are not looked at."""
-    for what, value, measured in (("batch", batch, spans.batch), ("tokens", tokens, spans.tokens)):
-        if isinstance(value, int) and not measured.is_near(value):
-            most = f"; up to {2 * measured.high:,} is expected" if value > measured.high else ""
-            return f"{what} {value:,} is far from what was measured in `{regime}` ({measured}){most}"
-    if not spans.devices.low <= devices <= spans.devices.high:
-        return f"{devices} devices together were not measured in `{regime}` ({spans.devices})"
-    return None
-
-
-WHOSE: dict[EngineClass, str] = {
-    "any": "",
-    "llama.cpp": " of llama.cpp",
-    "serving": " of serving engines",
-}
-
-
-def _too_few(
-    judged: Judged | None, regime: str, class_: EngineClass, hardware: Hardware | None = None
-) -> str:
-    rows, devices = (judged.rows, len(judged.devices)) if judged else (0, 0)
-    where = f" on {HARDWARE[hardware]}" if hardware else ""
-    return (
-        f"{rows} published measurements{WHOSE[class_]} in `{regime}`{where}, of {devices} devices; an expectation "
-        f"needs {LEAST_ROWS} of {LEAST_DEVICES}"
-    )
-
-
-def _expected(found: _Found, terms: dict[Term, Number], least: Number) -> Expected:
+def _expected(found: Evidence, terms: dict[Term, Number], least: Number) -> Expected:
     """Never faster than the ceiling that holds whatever the routing."""
     seconds = seconds_of(found.fit.coefficients, found.hardware, terms)
     behind = found.behind
-    where = HARDWARE[found.hardware] if found.of_class else "all hardware"
-    wider = f"; at such contexts as wide as in `{found.longer}`" if found.longer else ""
     return Expected(
         seconds=maximum(seconds, least),
         low_seconds=maximum(seconds * found.low, least),
@@ -364,29 +269,5 @@ def _expected(found: _Found, terms: dict[Term, Number], least: Number) -> Expect
         devices=len(behind.devices),
         median_error=behind.median_error,
         p90_error=behind.p90_error,
-        words=(
-            f"fitted on published measurements; of {behind.rows} in `{found.regime}` on {len(behind.devices)} devices "
-            f"({where}), each left out in turn, half were within {behind.median_error:.0%}, 8 in 10 inside the interval"
-            f"{wider}{_narrower(found)}{_between(found)}"
-        ),
+        words=found.words,
     )
-
-
-def _narrower(found: _Found) -> str:
-    """How far off the few of this class of hardware were, where those of all hardware answer."""
-    own = found.fit.regimes[found.regime].hardware[found.hardware]
-    if found.of_class:
-        return ""
-    return f"; half of the {own.rows} on {HARDWARE[found.hardware]} within {own.median_error:.0%}"
-
-
-def _between(found: _Found) -> str:
-    """How far a fit over all engines lies from each class of them on this hardware, where several were measured."""
-    shares = found.fit.regimes[found.regime].engines.get(found.hardware, {})
-    if not shares:
-        return ""
-    parts = (
-        f"{abs(of.bias):.0%} too {'slow' if of.bias > 0 else 'fast'} for {of.rows}{WHOSE[name]}"
-        for name, of in shares.items()
-    )
-    return f"; one fit over all engines: at the median {' and '.join(parts)}"

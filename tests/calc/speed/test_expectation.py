@@ -175,7 +175,7 @@ def test_too_thin_a_fit_expects_nothing(monkeypatch, served):
     spans = thin.regimes["served"]
     few = msgspec.structs.replace(spans, judged=msgspec.structs.replace(spans.judged, rows=LEAST_ROWS - 1))
     cut = msgspec.structs.replace(thin, regimes={**thin.regimes, "served": few})
-    monkeypatch.setattr("moecalc.calc.speed.expectation.fit", lambda *_: cut)
+    monkeypatch.setattr("moecalc.calc.speed.evidence.fit", lambda *_: cut)
     answer = expect_decode(served, 64, 4096, served=True)
     assert answer.reason.startswith(f"{LEAST_ROWS - 1} published measurements")
 
