@@ -111,6 +111,14 @@ class Seen(NamedTuple):
     allowed: Tensor | None
     """[new, keys] where `causal` does not say it; None where every new token sees every key."""
 
+    def masked(self, scores: Tensor, start: int = 0) -> Tensor:
+        """Scores [..., queries, keys] of new tokens from `start` on, minus infinity for keys that one does not see."""
+        queries, keys = scores.shape[-2:]
+        allowed = None if self.allowed is None else self.allowed[start : start + queries]
+        if self.causal:
+            allowed = torch.ones(queries, keys, dtype=torch.bool, device=scores.device).tril(start)
+        return scores if allowed is None else scores.masked_fill(~allowed, float("-inf"))
+
 
 def remember(slots: Slots, stored: Sequence[Tensor], new: Sequence[Tensor], past: int) -> Seen:
     """Store new entries [batch, new, ...] behind `past` tokens, and return all that the new tokens may see."""

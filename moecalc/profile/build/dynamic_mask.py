@@ -10,6 +10,7 @@ from torch.nn import functional
 from moecalc.ir.blocks.dynamic_mask import DynamicMask
 from moecalc.ir.roles import Role
 from moecalc.profile.build.cache import Seen
+from moecalc.profile.build.selection import best_kept
 from moecalc.profile.build.tensors import Module, Store
 
 if TYPE_CHECKING:
@@ -33,15 +34,5 @@ class KeyScores(Module):
         """[batch, kv_heads, new, keys] to add to scores, minus infinity where a key takes no part."""
         projected = functional.linear(values.flatten(-2), self.weight, self.bias)
         scores = torch.exp(self.scale * functional.softplus(projected)).transpose(1, 2)
-        keys = scores.shape[-1]
-        added = scores[:, :, None].expand(-1, -1, new, -1)
-        allowed = seen.allowed
-        if seen.causal:
-            allowed = torch.ones(new, keys, dtype=torch.bool, device=values.device).tril()
-        if allowed is not None:
-            added = added.masked_fill(~allowed, float("-inf"))
-        if keys <= self._top_k:
-            return added
-        # A token that occurs twice has equal values in the first layer: a stable sort keeps its first, `topk` either.
-        left_out = added.sort(dim=-1, descending=True, stable=True).indices[..., self._top_k :]
-        return added.scatter(-1, left_out, float("-inf"))
+        added = seen.masked(scores[:, :, None].expand(-1, -1, new, -1))
+        return best_kept(added, added, self._top_k)

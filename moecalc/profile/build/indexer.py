@@ -15,8 +15,9 @@ from torch.nn import functional
 from moecalc.ir.blocks.mla import Indexer
 from moecalc.ir.roles import Role
 from moecalc.ir.rows import Slots
-from moecalc.profile.build.cache import LayerCache, Seen, remember
+from moecalc.profile.build.cache import LayerCache, remember
 from moecalc.profile.build.elementwise import Norm, rotated
+from moecalc.profile.build.selection import best_kept
 from moecalc.profile.build.tensors import Module, Store
 
 if TYPE_CHECKING:
@@ -49,14 +50,15 @@ class LightningIndexer(Module):
         block = self._block
         q = functional.linear(query, self.q).unflatten(-1, (block.heads, -1))
         k = self.norm(functional.linear(x, self.k))[:, :, None]
-        if call.rotations is not None:
-            q, k = self._turned(q, call), self._turned(k, call)
+        q, k = self._turned(q, call), self._turned(k, call)
         seen = remember(Slots(), (cache[Role.INDEXER_KEY_STATE],), (k[:, :, 0],), call.past)
         keys = seen.tensors[0].transpose(1, 2)
         weights = functional.linear(x, self.weights) * (block.heads * block.head_dim) ** -0.5
         parts = zip(q.split(QUERIES, 1), weights.split(QUERIES, 1), strict=True)
         scores = torch.cat([self._scores(some, weight, keys) for some, weight in parts], 1)
-        return self._kept(scores, seen)[:, None]
+        scores = seen.masked(scores)
+        added = torch.zeros_like(scores).masked_fill(scores.isneginf(), float("-inf"))
+        return best_kept(scores, added, block.top_k)[:, None]
 
     def _turned(self, x: Tensor, call: Call) -> Tensor:
         if call.rotations is None:
@@ -68,17 +70,3 @@ class LightningIndexer(Module):
         """[batch, queries, keys]."""
         each = torch.bmm(q.flatten(1, 2), keys).unflatten(1, (q.shape[1], -1))
         return torch.matmul(weights[:, :, None], functional.relu(each))[:, :, 0]
-
-    def _kept(self, scores: Tensor, seen: Seen) -> Tensor:
-        new, keys = scores.shape[1:]
-        allowed = seen.allowed
-        if seen.causal:
-            allowed = torch.ones(new, keys, dtype=torch.bool, device=scores.device).tril()
-        if allowed is not None:
-            scores = scores.masked_fill(~allowed, float("-inf"))
-        added = torch.zeros_like(scores).masked_fill(scores.isneginf(), float("-inf"))
-        if keys <= self._block.top_k:
-            return added
-        # Keys that no head sees score 0 alike: a stable sort keeps the first of them, `topk` any.
-        left_out = scores.sort(dim=-1, descending=True, stable=True).indices[..., self._block.top_k :]
-        return added.scatter(-1, left_out, float("-inf"))

@@ -42,18 +42,12 @@ def attend(
         grouped = q.view(batch, kv_heads, heads // kv_heads, width)
         made = functional.scaled_dot_product_attention(grouped, keys, values, attn_mask=added, scale=scale)
         return made.reshape(batch, 1, heads, values.shape[-1])
-    if added is not None:
-        mask = added.repeat_interleave(heads // kv_heads, 1)
-        made = functional.scaled_dot_product_attention(
-            q.transpose(1, 2), keys, values, attn_mask=mask, scale=scale, enable_gqa=kv_heads != heads
-        )
-        return made.transpose(1, 2)
     made = functional.scaled_dot_product_attention(
         q.transpose(1, 2),
         keys,
         values,
-        attn_mask=seen.allowed,
-        is_causal=seen.causal,
+        attn_mask=seen.allowed if added is None else added.repeat_interleave(heads // kv_heads, 1),
+        is_causal=seen.causal and added is None,
         scale=scale,
         enable_gqa=kv_heads != heads,
     )
@@ -72,11 +66,7 @@ def _plain(q: Tensor, keys: Tensor, values: Tensor, seen: Seen, scale: float, si
         grouped = part.view(batch, size, kv_heads, shared, width).permute(0, 2, 3, 1, 4)
         scores = grouped.reshape(batch, kv_heads, shared * size, width) @ keys.transpose(-1, -2)
         scores = scores.view(batch, kv_heads, shared, size, count) * scale
-        allowed = seen.allowed[start : start + size] if seen.allowed is not None else None
-        if seen.causal:
-            allowed = torch.ones(size, count, dtype=torch.bool, device=q.device).tril(start)
-        if allowed is not None:
-            scores = scores.masked_fill(~allowed, float("-inf"))
+        scores = seen.masked(scores, start)
         beside = logits.to(scores.dtype).expand(batch, kv_heads, shared, size, 1)
         shares = torch.cat([scores, beside], -1).softmax(-1, dtype=torch.float32)[..., :-1].to(q.dtype)
         mixed = shares.reshape(batch, kv_heads, shared * size, count) @ values
