@@ -11,7 +11,8 @@ from typing import Any
 
 from moecalc.api.loading import load
 from moecalc.profile.measure.asked import Asked
-from moecalc.profile.measure.compose import layers_to_measure
+from moecalc.profile.measure.by_kinds import layers_of
+from moecalc.profile.measure.compose import composed_seconds
 from moecalc.profile.measure.device import choose_device, import_torch, torch_dtype
 from moecalc.profile.measure.making import Maker, maker_for
 from moecalc.profile.measure.runner import stored_bytes
@@ -47,24 +48,18 @@ def main() -> None:
 def _hold(name: str, maker: Maker, steps: tuple[StepPlan, ...], conditions: Conditions, rounds: int) -> None:
     whole, base = maker.whole(), maker.base()
     held = stored_bytes(base.tensors())
-    parts = []
-    for kind in maker.kinds:
-        each = stored_bytes(maker.with_layers_of(kind, 1).tensors()) - held
-        layers = layers_to_measure(kind.stored, held, each, None)
-        parts.append((kind.layers, layers, maker.with_layers_of(kind, layers)))
-    shares = ", ".join(f"{layers} of {every} layers" for every, layers, _ in parts)
+    layers = [(kind.layers, layers_of(kind, maker, held, None)) for kind in maker.kinds]
+    parts = [
+        maker.with_layers_of(kind, measured) for kind, (_, measured) in zip(maker.kinds, layers, strict=True)
+    ]
+    shares = ", ".join(f"{measured} of {every} layers" for every, measured in layers)
     for step in steps:
-        calls = [prepared(runner, step, conditions)[1:] for runner in (whole, base, *(p[2] for p in parts))]
+        calls = [prepared(runner, step, conditions)[1:] for runner in (whole, base, *parts)]
         ratios = []
         for turn in range(WARM_UP + rounds):
-            times = [_timed(conditions, again, call) for again, call in calls]
-            alone = times[1]
-            composed = alone + sum(
-                every * (seconds - alone) / layers
-                for (every, layers, _), seconds in zip(parts, times[2:], strict=True)
-            )
+            seconds, alone, *of_parts = (_timed(conditions, again, call) for again, call in calls)
             if turn >= WARM_UP:
-                ratios.append(composed / times[0])
+                ratios.append(composed_seconds(alone, of_parts, layers) / seconds)
         low, middle, high = quantiles(ratios, n=4)
         verdict = "within" if abs(middle - 1) <= TARGET else "off by more than"
         print(

@@ -23,7 +23,7 @@ def by_kinds(
     base = sample(maker.base(), steps, conditions, done)
     parts = []
     for kind in maker.kinds:
-        layers = _layers_of(kind, maker, base, computed, steps)
+        layers = layers_of(kind, maker, base.weight_bytes, _room(maker, base, computed, steps))
         runner = maker.with_layers_of(kind, layers)
         parts.append(
             Part(
@@ -46,12 +46,18 @@ def by_kinds(
     return composed(base, parts), notes
 
 
-def _layers_of(kind: Kind, maker: Maker, base: Sample, computed: Computed, steps: Sequence[StepPlan]) -> int:
+def layers_of(kind: Kind, maker: Maker, base_bytes: int, room_bytes: int | None) -> int:
     """How many layers of a kind to measure: by the bytes of one, which is built for that and thrown away."""
     if kind.stored == 1:
         return 1
-    each = stored_bytes(maker.with_layers_of(kind, 1).tensors()) - base.weight_bytes
+    each = stored_bytes(maker.with_layers_of(kind, 1).tensors()) - base_bytes
+    return layers_to_measure(kind.stored, base_bytes, each, room_bytes)
+
+
+def _room(maker: Maker, base: Sample, computed: Computed, steps: Sequence[StepPlan]) -> int | None:
+    """Bytes that layers may take beside the base and what the hungriest step needs; None where nobody knows."""
     free = free_bytes(maker.device)
+    if free is None:
+        return None
     beside = max(computed.state_bytes(step) + computed.transient_bytes(step) for step in steps)
-    room = None if free is None else int(free * (1 - SPARE)) - base.weight_bytes - beside
-    return layers_to_measure(kind.stored, base.weight_bytes, each, room)
+    return int(free * (1 - SPARE)) - base.weight_bytes - beside

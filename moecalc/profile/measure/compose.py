@@ -51,11 +51,8 @@ def composed_timing(base: Timing, of_parts: Sequence[Timing], parts: Sequence[Pa
     """
 
     def whole(pick: Callable[[Timing], float]) -> float:
-        layers = (
-            part.layers * max(0.0, pick(timing) - pick(base)) / part.measured_layers
-            for part, timing in zip(parts, of_parts, strict=True)
-        )
-        return pick(base) + sum(layers)
+        shares = [(part.layers, part.measured_layers) for part in parts]
+        return composed_seconds(pick(base), [pick(timing) for timing in of_parts], shares)
 
     middle = whole(lambda timing: timing.seconds)
     return Timing(
@@ -64,6 +61,14 @@ def composed_timing(base: Timing, of_parts: Sequence[Timing], parts: Sequence[Pa
         high_seconds=max(middle, whole(lambda timing: timing.high_seconds)),
         repeats=min(timing.repeats for timing in (base, *of_parts)),
         clock=base.clock,
+    )
+
+
+def composed_seconds(base: float, of_parts: Sequence[float], layers: Sequence[tuple[int, int]]) -> float:
+    """Seconds of the whole from those of base and parts; `layers` of each part: run by the whole, and measured."""
+    return base + sum(
+        every * max(0.0, seconds - base) / measured
+        for seconds, (every, measured) in zip(of_parts, layers, strict=True)
     )
 
 
