@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from moecalc.api import sweep as over
 from moecalc.api.candidates import candidates_of
 from moecalc.api.outlays import Terms
 from moecalc.api.plans import plan_from
+from moecalc.api.sweep import SWEEP, batches_of
+from moecalc.api.sweep import sweep as sweep_candidates
 from moecalc.calc.speed.slo import Slo
 from moecalc.calc.speed.sweep import Sweep
 from moecalc.errors import InputError
@@ -21,7 +22,7 @@ def sweep(
     model: Any,
     gpus: Fleet | str | Sequence[Fleet | str],
     *,
-    batches: Sequence[int] | str = over.SWEEP,
+    batches: Sequence[int] | str = SWEEP,
     slo: Slo | str | None = None,
     in_dollars: bool = False,
     plan: Plan | Mapping[str, Any] | None = None,
@@ -64,7 +65,7 @@ def sweep(
         "lifetime": lifetime,
     }
     by_cost = in_dollars or any(value is not None for value in paid.values())
-    return over.sweep(
+    return sweep_candidates(
         model,
         candidates_of(gpus, slo is not None),
         batches=_batches(batches),
@@ -85,7 +86,7 @@ def sweep(
 
 def _batches(batches: Any) -> tuple[int, ...]:
     if isinstance(batches, str):
-        return over.batches_of(batches)
+        return batches_of(batches)
     if not isinstance(batches, Sequence):
         raise InputError(f"`batches` is {batches!r}", hint="`batches=(1, 8, 64)`, or `batches='1..4096'`")
     if not batches:

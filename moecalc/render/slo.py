@@ -27,11 +27,11 @@ def over(times: float) -> str:
 
 
 def _held(slo: Slo) -> str:
-    first = " and of the first token of a request alone, without a queue" if slo.ttft_seconds else ""
-    of = f"of a decode step{first}" if slo.tpot_seconds else f"of{first.removeprefix(' and of')}"
+    held = ["of a decode step"] if slo.tpot_seconds else []
+    held += ["of the first token of a request alone, without a queue"] if slo.ttft_seconds else []
     which = "the high end of the interval" if slo.high else "the middle of what is expected"
     hint = "" if slo.high else "; `--slo high:...` holds the high end of the interval"
-    return f"held against the limits: {which} {of}{hint}"
+    return f"held against the limits: {which} {' and '.join(held)}{hint}"
 
 
 def _loaded(slo: Slo, choice: Choice) -> Iterable[str]:

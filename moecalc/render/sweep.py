@@ -43,8 +43,10 @@ def sweep_markdown(sweep: Sweep) -> str:
 
 EXPECTED = "expected: "
 TITLE = "the frontier at the ceiling, tokens/s: no other plan or batch on these devices is faster per user and per GPU"
-CHEAPEST = "the frontier at the ceiling, tokens/s and $ per M output tokens: no other plan or batch on these devices "
-CHEAPEST += "is faster per user and cheaper"
+CHEAPEST = (
+    "the frontier at the ceiling, tokens/s and $ per M output tokens: no other plan or batch on these devices is "
+    "faster per user and cheaper"
+)
 
 
 def title(sweep: Sweep) -> str:
