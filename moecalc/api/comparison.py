@@ -3,22 +3,24 @@
 from fractions import Fraction
 from typing import Any
 
+from msgspec import to_builtins
 from msgspec.structs import replace
 
 from moecalc.api.fleets import fleet_of, is_counted
-from moecalc.api.floors import floor_sentences, floors
+from moecalc.api.floors import Floor, floor_sentences, floors
 from moecalc.api.loading import load
 from moecalc.api.model import AnyModel, Model, StatedModel
 from moecalc.api.outlays import Terms
 from moecalc.api.precision import plain_precision
 from moecalc.api.skews import routing_of
 from moecalc.calc.attention_words import cache_words
-from moecalc.calc.comparing.comparison import ComparisonData, columns_for, entries, verdicts
+from moecalc.calc.comparing.comparison import ComparisonData, columns_for, entries, findings_of, verdicts
 from moecalc.calc.comparing.demand import Demand, EqualState, Exact, LedgerDemand, StatedDemand
 from moecalc.calc.comparing.deployment import Deployment, Device, device, smallest
 from moecalc.calc.comparing.verdict import Subject
 from moecalc.calc.speed.traffic import UNIFORM, Routing
 from moecalc.errors import InputError
+from moecalc.report import Report
 from moecalc.specs.fleet import Fleet, Group
 from moecalc.specs.hardware import Accelerator
 from moecalc.specs.money import Amount
@@ -31,6 +33,14 @@ DEFAULT_GPU = "h100"
 
 class Comparison(ComparisonData, frozen=True, kw_only=True):
     """The result of `compare`."""
+
+    floors: tuple[Floor, ...] = ()
+    """What latency is of expected steps, of the models for which something is expected."""
+
+    def to_report(self) -> Report:
+        """The comparison as a report, with the latency floors beside the cost curve."""
+        made = super().to_report()
+        return replace(made, extra={**made.extra, "floors": to_builtins(self.floors)})
 
     def to_dict(self) -> dict[str, Any]:
         """The versioned JSON form, as `moecalc compare --json` prints it."""
@@ -120,16 +130,19 @@ def compare(
         replace(_subject(model, fewest, workload), named=on)
         for model, fewest, on in zip(loaded, deployments, named, strict=True)
     ]
-    floor: tuple[str, ...] = ()
+    columns = columns_for(subjects)
+    floor: tuple[Floor, ...] = ()
     if dtype is None and not equal_kv:  # nothing was measured of either
-        floor = floor_sentences(list(floors(loaded, subjects, card, workload.context, quant, kv_dtype)))
+        floor = tuple(floors(loaded, subjects, card, workload.context, quant, kv_dtype, columns))
     reports = [model.report(workload, dtype, kv_dtype, quant) for model in loaded]
     return Comparison(
         entries=tuple(entries(subjects, reports, workload)),
         workload=workload,
         device=devices[0],
-        columns=tuple(columns_for(subjects)),
-        sentences=(*verdicts(subjects, equal_kv), *floor),
+        columns=tuple(columns),
+        findings=findings_of(subjects),
+        sentences=(*verdicts(subjects, equal_kv), *floor_sentences(floor, [one.name for one in subjects])),
+        floors=floor,
         warnings=tuple(_warnings(loaded, workload)),
         equal_kv=equal_kv,
         utilization=share,

@@ -208,12 +208,11 @@ def _link(text: str | None, pools: int) -> int | None:
 
 def _beside_ram(placed: Speed, part: Hybrid) -> tuple[Pace, Pace | None]:
     """Output and input of a model that lies partly in RAM: at the ceiling alone, prompts one at a time."""
-    unknown = NoExpectation(published_spread())
     output = Pace(
         seconds=Figure(ceiling=float(part.decode.seconds), least=float(part.unconditional.seconds)),
         tokens=placed.workload.batch,
         step=part.decode,
-        expectation=unknown,
+        expectation=NoExpectation(published_spread("decoding")),
     )
     if placed.first is None:
         return output, None
@@ -222,7 +221,7 @@ def _beside_ram(placed: Speed, part: Hybrid) -> tuple[Pace, Pace | None]:
         seconds=Figure(ceiling=seconds, least=seconds),
         tokens=placed.first.prompt,
         step=part.prefill,
-        expectation=unknown,
+        expectation=NoExpectation(published_spread("prefill")),
     )
     return output, input_
 

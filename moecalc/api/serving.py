@@ -27,6 +27,7 @@ from moecalc.api.model import Model
 from moecalc.api.plans import plan_from
 from moecalc.api.precision import RELEASED, precision_for
 from moecalc.api.skews import fullest_rank, skew_of
+from moecalc.api.widening import widening_words
 from moecalc.calc.deploy.budget import usable
 from moecalc.calc.deploy.case import Case, Room
 from moecalc.calc.deploy.fitted import capacity_of
@@ -40,6 +41,7 @@ from moecalc.calc.serving.rules import EngineRules
 from moecalc.calc.serving.served import Serving
 from moecalc.calc.serving.serving import RankBudget, Scheduler, rank_budgets
 from moecalc.calc.serving.serving_state import ReservedState, reserved_state
+from moecalc.calc.speed.roofline import ops_by_format
 from moecalc.errors import InputError
 from moecalc.ir.roles import Component, Role
 from moecalc.specs.engines import Engine, find_engine
@@ -150,7 +152,10 @@ def serve(
         ),
         refusals=refusals,
         defaults=assumed,
-        notes=tuple(_notes(found, chosen, own, precision, state, quant, speculate)),
+        notes=(
+            *_notes(found, chosen, own, precision, state, quant, speculate),
+            *widening_words(ops_by_format(found.ledger, precision, cache), fleet),
+        ),
         warnings=(
             *found.warnings,
             *found.workload(context=scheduler.context).warnings,

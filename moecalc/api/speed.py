@@ -1,6 +1,6 @@
 """`speed`: how fast a model decodes and reads prompts on given devices, at the ceiling and as expected."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +12,7 @@ from moecalc.api.plans import plan_from
 from moecalc.api.precision import RELEASED
 from moecalc.api.rooflines import roofline
 from moecalc.api.skews import routing_of
+from moecalc.api.widening import widening_words
 from moecalc.calc.deploy.budget import Holding, fullest
 from moecalc.calc.deploy.case import Room
 from moecalc.calc.deploy.fitted import Setting
@@ -28,7 +29,7 @@ from moecalc.calc.speed.expectation import (
     requests_of,
 )
 from moecalc.calc.speed.hybrid import Hybrid, Placement, hybrid, published_spread, ram_bandwidth
-from moecalc.calc.speed.machine import fastest, widened
+from moecalc.calc.speed.machine import fastest
 from moecalc.calc.speed.measured import Measured
 from moecalc.calc.speed.roofline import Roofline
 from moecalc.calc.speed.speculation import Speculation
@@ -106,7 +107,7 @@ def speed(
         context=workload.context,
         ceiling=part[1].decode if part else bound.decode(batch, workload.context, routing),
         unconditional=part[1].unconditional if part else bound.decode(batch, workload.context, SHARED),
-        expected=NoExpectation(published_spread())
+        expected=NoExpectation(published_spread("decoding"))
         if part
         else _expected(bound, workload, setting, prompt, served=served),
     )
@@ -152,7 +153,7 @@ def speed(
         ),
         measured=_measured(measured, decode, bound, hybrid_=bool(part)),
         plan_chosen=plan is None,
-        warnings=(*found.warnings, *workload.warnings, *_widened(bound, fleet)),
+        warnings=(*found.warnings, *workload.warnings, *widening_words(bound.ops, fleet)),
     )
 
 
@@ -247,7 +248,7 @@ def _prefill(
     expected = (
         expect_prefill(bound, prompt, prompts, past, engine=setting.engine.name)
         if part is None
-        else NoExpectation(published_spread())
+        else NoExpectation(published_spread("prefill"))
     )
     return Prefill(
         prompt=prompt,
@@ -280,18 +281,6 @@ def _hybrid(
 
 def _arithmetic(bound: Roofline, fleet: Fleet) -> dict[str, str | None]:
     return {format_: fastest(fleet.devices[0], format_) for format_ in bound.ops}
-
-
-def _widened(bound: Roofline, fleet: Fleet) -> Iterator[str]:
-    """Formats that the devices have no arithmetic for, as far as published."""
-    for device in {device.name: device for device in fleet.devices}.values():
-        made = {name: widened(device, name) for name in bound.ops}
-        for wide in dict.fromkeys(filter(None, made.values())):
-            names = ", ".join(name for name, other in made.items() if other == wide)
-            yield (
-                f"`{device.name}` has no published peak for {names}: taken as made {wide} before it is multiplied, as "
-                "weight-only kernels do"
-            )
 
 
 def _speculation(

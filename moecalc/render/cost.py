@@ -287,6 +287,10 @@ def _expectations(cost: Cost) -> list[str]:
     if cost.request is not None:
         behind = cost.request.time.expectations
         found_by |= {name: behind[name] for name in behind if name != SERVED or cost.request.pools == 1}
+        if cost.request.pools == 2 and cost.request.usd.expected is None:
+            lacking = [name for name in behind if name != SERVED and isinstance(behind[name], NoExpectation)]
+            missing = f"{' and '.join(lacking)} {'have' if len(lacking) > 1 else 'has'} none"
+            found_by["the request in two pools"] = NoExpectation(missing)
     by_words: dict[str, list[str]] = {}
     for what, found in found_by.items():
         words = (

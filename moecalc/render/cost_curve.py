@@ -60,9 +60,11 @@ def cost_notes(comparison: ComparisonData) -> str:
     price = f"${device.usd_per_hour} per GPU-hour, {device.price_note}" if priced else "no price known"
     price = device.price_words or price
     signs = {cell.bound for entry in entries for cell in entry.cells}
-    about = "~: without its cache, which two numbers do not tell" if "about" in signs else ""
+    about = "~: without the cache, which two numbers do not tell" if "about" in signs else ""
     least = (
-        "≥: without its cache, and every token of a batch on the same experts" if "at least" in signs else ""
+        "≥: without the cache, a quarter looked up, all tokens of a batch on the same experts"
+        if "at least" in signs
+        else ""
     )
     return "; ".join(filter(None, [legend, about, least, price, f"{comparison.routing_words} routing"]))
 
@@ -93,9 +95,17 @@ def _any_more(entries: Sequence[Entry]) -> bool:
 
 
 def _cell_ratio(first: Cell, other: Cell) -> str:
-    if not first.gpu_seconds or not other.gpu_seconds or first.bound or other.bound:
+    """`0.59x`; with `~` where a cache is left out, with the sign of the bound where one of the two is a bound."""
+    if not first.gpu_seconds or not other.gpu_seconds:
         return ""
-    return f"{other.gpu_seconds / first.gpu_seconds:.2f}x"
+    bounds = (first.bound, other.bound)
+    if "at least" in bounds:
+        if bounds not in {("at least", ""), ("", "at least")}:
+            return ""
+        sign = "≤" if first.bound else "≥"
+    else:
+        sign = BOUND_SIGNS["about"] if any(bounds) else ""
+    return f"{sign}{other.gpu_seconds / first.gpu_seconds:.2f}x"
 
 
 def _cut(name: str) -> str:

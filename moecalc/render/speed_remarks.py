@@ -78,8 +78,6 @@ def _sources(speed: Speed) -> list[str]:
             )
             wide = f" ({low} to {high})"
         sources.append(_source(f"first token under load{wide}", speed.loaded))
-    if speed.hybrid is not None:  # the reason is one for both
-        sources = sources[:1]
     return sources
 
 

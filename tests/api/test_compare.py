@@ -112,10 +112,10 @@ def test_names_paths_configs_and_loaded_models_mix(models):
 def test_the_cost_of_two_numbers_is_bounded_from_below(models):
     entry = compare("70B-A12B", models[1], context=4096).entries[0]
     assert entry.cells
-    # 12 B parameters of 2 bytes at 3.35 TB/s, however many experts the tokens of a batch share
+    # 12 B parameters of 2 bytes, a quarter of them looked up, at 3.35 TB/s, however many experts the tokens share
     for cell in entry.cells:
         assert cell.bound == "at least"
-        assert cell.gpu_seconds == pytest.approx(24e9 / 3.35e12 / cell.batch)
+        assert cell.gpu_seconds == pytest.approx(18e9 / 3.35e12 / cell.batch)
 
 
 def test_the_cost_with_experts_stated_is_about_right(models):
@@ -187,6 +187,10 @@ def test_to_dict_is_the_json_form(shipped):
     assert [model["name"] for model in found["models"]] == ["mixtral", "llama"]
     assert found["models"][0]["lines"][0]["value"] == 46_702_792_704
     assert found["sentences"] == list(shipped.sentences)
+    dearer, cheaper = found["cost_verdicts"]
+    assert (dearer["verdict"], cheaper["verdict"]) == ("dearer", "cheaper")
+    assert f"{dearer['ratio']:.1f}x" in shipped.sentences[1]
+    assert f"reads {dearer['cause']['touched']:.0%}" in shipped.sentences[1]
     assert found["warnings"] == list(shipped.warnings)
     assert found["defaults"]["context"] == 4096
     assert found["defaults"]["utilization"] == pytest.approx(0.9)
@@ -236,6 +240,9 @@ def test_the_latency_floor_is_named_where_it_decides():
     assert f"{expected[0] / expected[1]:.2f}x of llama-3.1-8b as expected" in said
     assert f"{ceiling[0] / ceiling[1]:.2f}x at the ceiling" in said
     assert all(duration(one.latency_seconds) in said for one in ones)
+    loaded = speed("qwen3-30b-a3b", "h100", context=4096, batch=4, served=True)
+    assert f"under load {loaded.latency_seconds / loaded.decode.expected.seconds:.0%} at batch 4" in said
+    assert "Nothing is expected of 8B there." in " ".join(compare("8B", "qwen3-30b-a3b").sentences)
 
 
 def test_no_floor_where_bytes_decide_or_nothing_is_expected():

@@ -118,6 +118,14 @@ def test_where_a_part_has_no_expectation_the_whole_has_none(known, mixtral):
     assert "expected input and the request's input: fitted on prompts" in " ".join(text.split())
 
 
+@pytest.mark.parametrize(("batch", "said"), [(16, False), (64, True)])
+def test_two_pools_without_an_expectation_say_which_part_has_none(known, mixtral, batch, said):
+    found = cost(mixtral, known, batch=batch, price=1, request="in=1k,out=100", pools=2)
+    assert (found.request.usd.expected is None) is said
+    text = " ".join(cost_text(found, 100).split())
+    assert ("no expectation of the request in two pools: the request's output has none" in text) is said
+
+
 @pytest.mark.parametrize("columns", [80, 100, 120])
 def test_intervals_fit_the_width(known, mixtral, columns):
     found = cost(

@@ -8,6 +8,7 @@ from moecalc.api.candidates import fleets_of
 from moecalc.api.cost import cost
 from moecalc.api.fleets import fleet_of
 from moecalc.api.loading import load
+from moecalc.api.serving import serve
 from moecalc.api.speed import speed
 from moecalc.api.sweep import batches_of, sweep
 from moecalc.calc.speed.expectation import Expected, NoExpectation
@@ -170,6 +171,16 @@ def test_parts_of_an_offload_add_up():
     assert "measurements" in found.decode.expected.reason
 
 
+def test_the_spread_of_offload_is_told_of_both_phases():
+    placed = speed("gpt-oss-120b", on("rtx-4090", ram="128GiB", ram_bandwidth="80GB/s"))
+    for phase, regime in (("decode", "decode-b1-hybrid"), ("prefill", "prefill-b1-hybrid")):
+        on_one = [
+            row.value for row in measurements() if row.regime == regime and row.source == "ik-258"
+        ]  # the only machine on which more than the prompt's length was varied
+        said = f"from {min(on_one):g} to {max(on_one):g} tokens/s"
+        assert said in next(words for words in remarks(placed) if words.startswith(f"{phase}: no expect"))
+
+
 def test_ram_without_a_bandwidth():
     with pytest.raises(UndeterminedError) as raised:
         speed("qwen3-30b-a3b", on(vram="12GiB", bandwidth="504GB/s", ram="32GiB"), quant="q4_k_m")
@@ -291,6 +302,7 @@ def test_a_device_without_that_arithmetic_is_named(device, said):
     assert (
         any("fp8" in words for words in cost("llama-3.1-8b", device, quant="fp8", price=1).warnings) is said
     )
+    assert any("peak for fp8" in words for words in serve("llama-3.1-8b", device, quant="fp8").notes) is said
     assert not speed("llama-3.1-8b", device).warnings
 
 

@@ -8,7 +8,8 @@ import msgspec
 
 from moecalc.calc.comparing.curve import Cell, batches, cell, stated_cell
 from moecalc.calc.comparing.deployment import Deployment, Device
-from moecalc.calc.comparing.verdict import Subject, sentences
+from moecalc.calc.comparing.finding import Finding
+from moecalc.calc.comparing.verdict import Subject, pair_findings, sentences
 from moecalc.report import Line, ModelReport, Report
 from moecalc.specs.workload import Workload
 
@@ -39,6 +40,8 @@ class ComparisonData(msgspec.Struct, frozen=True, kw_only=True):
     workload: Workload
     device: Device
     columns: tuple[int, ...]
+    findings: tuple[Finding, ...]
+    """Where the first is dearer or cheaper than each other, and why; the sentences say the same in words."""
     sentences: tuple[str, ...]
     warnings: tuple[str, ...]
     equal_kv: bool
@@ -66,6 +69,7 @@ class ComparisonData(msgspec.Struct, frozen=True, kw_only=True):
                     }
                     for entry in self.entries
                 ],
+                "cost_verdicts": msgspec.to_builtins(self.findings),
                 "sentences": list(self.sentences),
             },
         )
@@ -111,6 +115,12 @@ def _cells(subject: Subject, columns: Sequence[int]) -> tuple[Cell, ...]:
 def columns_for(subjects: Sequence[Subject]) -> list[int]:
     """The batch sizes worth a column for these subjects."""
     return batches([subject.deployment for subject in subjects if subject.deployment])
+
+
+def findings_of(subjects: Sequence[Subject]) -> tuple[Finding, ...]:
+    """What follows for each pair of the first and another."""
+    first, *others = subjects
+    return tuple(finding for other in others for finding in pair_findings(first, other))
 
 
 def verdicts(subjects: Sequence[Subject], equal_kv: bool) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from moecalc.calc.comparing.demand import StatedDemand
 from moecalc.calc.comparing.deployment import Deployment, smallest
 
 NODE = 8
@@ -51,14 +52,19 @@ def cell(deployment: Deployment, batch: int) -> Cell:
 
 def stated_cell(deployment: Deployment, batch: int) -> Cell:
     """The same without a cache, for a model of which only two numbers are known: a rough figure, or a lower one."""
-    sparse = deployment.demand.weight_bytes_read(1) < deployment.demand.weight_bytes
-    touched = deployment.demand.experts_touched(batch)
-    return Cell(
-        batch,
-        deployment.gpu_seconds_per_token(batch),
-        deployment.usd_per_million_tokens(batch),
-        bound="at least" if sparse and touched is None else "about",
-    )
+    bound: Literal["about", "at least"] = "about"
+    if is_least(deployment):
+        assert isinstance(deployment.demand, StatedDemand)
+        bound = "at least"
+        deployment = msgspec.structs.replace(deployment, demand=deployment.demand.with_lookup())
+    seconds = deployment.gpu_seconds_per_token(batch)
+    return Cell(batch, seconds, deployment.usd_per_million_tokens(batch), bound=bound)
+
+
+def is_least(deployment: Deployment) -> bool:
+    """Whether a cost without the cache is a lower bound of it: which experts a batch touches is not known either."""
+    demand = deployment.demand
+    return demand.experts_touched(1) is None and demand.weight_bytes_read(1) < demand.weight_bytes
 
 
 class Ratio(msgspec.Struct, frozen=True):

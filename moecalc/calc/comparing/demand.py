@@ -97,6 +97,11 @@ class LedgerDemand(msgspec.Struct, frozen=True, dict=True):
         return self.precision.bytes_of(own)
 
 
+LOOKED_UP = Fraction(1, 4)
+"""The share of a model's active parameters that an input embedding may be. The largest among released models known here
+is 22%: Ling-mini-2.0's config.json has 157,184 rows of 2,048 among 1.43 B active parameters."""
+
+
 class StatedDemand(msgspec.Struct, frozen=True):
     """The demand that follows from a total and an active count alone. State and attention stay unknown.
 
@@ -108,6 +113,9 @@ class StatedDemand(msgspec.Struct, frozen=True):
     dtype: str = "bf16"
     pool: Pool | None = None
     routing: Routing = EXACT
+    looked_up: Fraction = Fraction(0)
+    """The share of the active parameters that is taken as an input embedding: looked up, so neither read nor
+    multiplied. 0 makes what a step reads an upper bound in this respect."""
 
     @property
     def routed(self) -> Fraction:
@@ -128,7 +136,7 @@ class StatedDemand(msgspec.Struct, frozen=True):
         read: Number = self.active
         if self.pool is not None:
             read = (self.total - self.routed) + self.routed * self.routing.touched(self.pool, tokens)
-        return find_format(self.dtype).bytes_for(read)
+        return find_format(self.dtype).bytes_for(read - self._embedding)
 
     def experts_touched(self, tokens: int) -> Fraction | None:
         """Known only with a pool."""
@@ -143,8 +151,17 @@ class StatedDemand(msgspec.Struct, frozen=True):
         return
 
     def decode_flops(self, context: int) -> Number:  # noqa: ARG002 - the protocol's signature
-        """2 per active parameter: attention's share is unknown, and a look-up embedding is counted in."""
-        return 2 * self.active
+        """2 per active parameter that is not looked up: attention's share is unknown."""
+        return 2 * (self.active - self._embedding)
+
+    def with_lookup(self) -> "StatedDemand":
+        """The least that the model can read and compute: with the largest embedding that is looked up."""
+        return msgspec.structs.replace(self, looked_up=LOOKED_UP)
+
+    @property
+    def _embedding(self) -> Number:
+        """Parameters that are looked up; no routed expert is."""
+        return min(self.looked_up * self.active, self.total - self.routed)
 
 
 class EqualState(msgspec.Struct, frozen=True):

@@ -82,11 +82,15 @@ class Deployment(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def capacity(self) -> int:
         """Most sequences of the context that fit beside the weights; unbounded state-free models get 2**20."""
-        free = self.gpus * self.device.usable_bytes * self.utilization - self.demand.weight_bytes
         state = self.demand.state_bytes(self.context)
-        if free < 0:
+        if self.free_bytes < 0:
             return 0
-        return int(free // state) if state else 2**20
+        return int(self.free_bytes // state) if state else 2**20
+
+    @property
+    def free_bytes(self) -> Number:
+        """What the weights leave of the memory that may be used; below 0 where they do not fit."""
+        return self.gpus * self.device.usable_bytes * self.utilization - self.demand.weight_bytes
 
     def step_seconds(self, batch: int) -> float:
         """Ceiling of a decode step: the longer of moving the bytes and doing the FLOPs at their peaks."""

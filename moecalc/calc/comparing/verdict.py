@@ -4,10 +4,16 @@ from collections.abc import Sequence
 
 import msgspec
 
-from moecalc.calc.comparing.curve import Ratio, ratios
+from moecalc.calc.comparing.curve import is_least, ratios
 from moecalc.calc.comparing.deployment import Deployment
-from moecalc.calc.comparing.ranges import SAME, at_batch, batch_runs
-from moecalc.calc.comparing.unknown_cache import whatever_the_cache
+from moecalc.calc.comparing.finding import Finding, cause_words, findings
+from moecalc.calc.comparing.ranges import SAME, at_batch, run_words
+from moecalc.calc.comparing.unknown_cache import (
+    neither_known,
+    no_verdict,
+    unknown_cache_findings,
+    unknown_cache_sentence,
+)
 from moecalc.ir.numeric import Number
 from moecalc.units import format_bytes_binary, format_parameters
 
@@ -38,6 +44,16 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         return self.placed if known else None
 
 
+def pair_findings(first: Subject, other: Subject) -> tuple[Finding, ...]:
+    """Where which of the two is dearer, as far as is known; where one cache is not, of the model that lacks it."""
+    if first.deployment and other.deployment:
+        return findings((first.name, other.name), ratios(first.deployment, other.deployment))
+    stated, known = (first, other) if other.deployment else (other, first)
+    if stated.placed is None or known.deployment is None:
+        return ()
+    return unknown_cache_findings(stated.name, stated.placed, known.name, known.deployment)
+
+
 def sentences(subjects: Sequence[Subject], equal_kv: bool) -> list[str]:
     """What follows for each pair (first, other), in words."""
     first, *others = subjects
@@ -51,15 +67,20 @@ def sentences(subjects: Sequence[Subject], equal_kv: bool) -> list[str]:
 
 
 def _one_unknown(first: Subject, other: Subject) -> list[str]:
-    """What can be said where the cache of one of the two is not known."""
-    stated, known = (first, other) if other.deployment else (other, first)
-    if stated.placed is None or known.deployment is None:
+    """What can be said where the cache of one of the two is not known, or of both."""
+    if first.placed is None or other.placed is None:
         return []
+    stated, known = (first, other) if other.deployment else (other, first)
+    without = stated.placed
+    if known.deployment is None or without is None:
+        return [neither_known(first.name, first.placed, other.name, other.placed)]
     state = known.state_per_token
-    found = whatever_the_cache(
-        stated.name, stated.placed, known.name, known.deployment, None if state is None else float(state)
+    sentence = unknown_cache_sentence(
+        pair_findings(first, other), without, None if state is None else float(state)
     )
-    return [] if found is None else [found]
+    if sentence is not None:
+        return [sentence]
+    return [no_verdict(stated.name, known.name)] if is_least(without) else []
 
 
 def is_sparse(subject: Subject) -> bool:
@@ -78,56 +99,33 @@ def size_sentence(subject: Subject) -> str:
 
 def cost_sentences(first: Subject, other: Subject, equal_kv: bool) -> list[str]:
     """When the first is cheaper or dearer per token, why, and what capacity adds."""
-    assert first.deployment is not None
-    assert other.deployment is not None
-    curve = ratios(first.deployment, other.deployment)
-    if not curve:
+    found = pair_findings(first, other)
+    if not found:
         return []
-    said = [_where_it_flips(first, other, curve)]
+    said = [_where_it_flips(found)]
     if not equal_kv:
         said += _capacity(first, other)
     return said
 
 
-def _where_it_flips(first: Subject, other: Subject, curve: list[Ratio]) -> str:
-    dearer = [point for point in curve if point.ratio > SAME]
-    cheaper = [point for point in curve if point.ratio < 1 / SAME]
-    last = curve[-1].batch
-    if not dearer and not cheaper:
-        return f"Per token the two cost the same at the ceiling at every batch both hold (1-{last:,})."
-    parts = []
-    if dearer:
-        worst = max(dearer, key=lambda point: point.ratio)
-        parts.append(
-            f"{first.name} is dearer per token than {other.name} at batch {batch_runs(dearer, curve)}: "
-            f"at most {worst.ratio:.1f}x{at_batch(worst, dearer)}, where {_cause(worst, first, other)}"
+def _where_it_flips(found: Sequence[Finding]) -> str:
+    parts: list[str] = []
+    for finding in found:
+        model, other, batches = finding.model, finding.other, run_words(finding.runs)
+        if finding.cause is None:
+            return f"Per token the two cost the same at the ceiling at every batch both hold ({batches})."
+        subject = "it is" if parts else f"{model} is"
+        than = "" if parts else f" per token than {other}"
+        far = (
+            f"at most {finding.ratio:.1f}x"
+            if finding.verdict == "dearer"
+            else f"down to {finding.ratio:.2f}x"
         )
-    if cheaper:
-        best = min(cheaper, key=lambda point: point.ratio)
-        subject = "it is cheaper" if dearer else f"{first.name} is cheaper per token than {other.name}"
         parts.append(
-            f"{subject} at batch {batch_runs(cheaper, curve)}: down to {best.ratio:.2f}x{at_batch(best, cheaper)}, "
-            f"where {_cause(best, first, other)}"
+            f"{subject} {finding.verdict}{than} at batch {batches}: {far}{at_batch(finding.batch, finding.runs)}, "
+            f"where {cause_words(finding.cause)}"
         )
     return "; ".join(parts) + "."
-
-
-def _cause(point: Ratio, first: Subject, other: Subject) -> str:
-    """Why the dearer of the two is dearer at this batch: the largest of what it reads or computes more."""
-    heavy_first = point.ratio > 1
-    heavy = first if heavy_first else other
-    own, others = (0, 1) if heavy_first else (1, 0)
-    if point.compute_bound[own]:
-        if point.compute_bound[others]:
-            return f"both are compute-bound and {heavy.name} needs more FLOPs per token"
-        return f"{heavy.name} is compute-bound"
-    sign = 1 if heavy_first else -1
-    if sign * point.state > sign * point.weights:
-        return f"{heavy.name} reads the larger cache"
-    touched = point.touched[own]
-    if touched is not None:
-        return f"{heavy.name} reads {touched:.0%} of its experts"
-    return f"{heavy.name} reads more weights per step"
 
 
 def _capacity(first: Subject, other: Subject) -> list[str]:

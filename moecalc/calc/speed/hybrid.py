@@ -8,6 +8,7 @@ near one comes.
 """
 
 from fractions import Fraction
+from typing import Literal
 
 import msgspec
 
@@ -21,19 +22,19 @@ from moecalc.ir.step import Step
 from moecalc.specs.fleet import Host
 from moecalc.specs.measurements import measurements
 
-REGIME = "decode-b1-hybrid"
+REGIMES = {"decoding": "decode-b1-hybrid", "prefill": "prefill-b1-hybrid"}
 
 
-def published_spread() -> str:
+def published_spread(phase: Literal["decoding", "prefill"]) -> str:
     """How many measurements of experts in RAM are published, and how far those of one model on one machine differ."""
-    rows = [row for row in measurements() if row.regime == REGIME]
+    rows = [row for row in measurements() if row.regime == REGIMES[phase]]
     by_machine: dict[tuple[str, str, str | None], list[float]] = {}
     for row in rows:
         by_machine.setdefault((row.model, row.device, row.host), []).append(row.value)
     widest = max(by_machine.values(), key=lambda values: max(values) / min(values))
     return (
         f"{len(rows)} published measurements of experts in RAM stand on {len(by_machine)} machines, and on one of them "
-        f"formats and settings alone move decoding from {min(widest):g} to {max(widest):g} tokens/s"
+        f"formats and settings alone move {phase} from {min(widest):g} to {max(widest):g} tokens/s"
     )
 
 

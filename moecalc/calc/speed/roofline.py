@@ -30,6 +30,20 @@ def operand_formats(ledger: Ledger, precision: Precision, kv_dtype: str) -> tupl
     return tuple(dict.fromkeys((*precision.formats, "bf16", kv_dtype, *own)))
 
 
+def ops_by_format(ledger: Ledger, precision: Precision, kv_dtype: str) -> dict[str, list[Op]]:
+    """The operations of the language model, by the format whose peak bounds them."""
+    formats: dict[Role, str] = {}
+    for weight in ledger.weights:
+        if weight.component is Component.LANGUAGE:
+            formats.setdefault(weight.role, precision.format_of(weight).name)
+    attention = find_format(kv_dtype).name
+    ops: dict[str, list[Op]] = defaultdict(list)
+    for op in ledger.ops:
+        if op.component is Component.LANGUAGE:
+            ops[op.operands or formats.get(op.role, attention)].append(op)
+    return dict(ops)
+
+
 class StepTime(msgspec.Struct, frozen=True, kw_only=True):
     """The least that a step takes, and what it takes for."""
 
@@ -255,16 +269,7 @@ class Roofline(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     @cached_property
     def ops(self) -> dict[str, list[Op]]:
         """The operations of the language model, by the format whose peak bounds them."""
-        formats: dict[Role, str] = {}
-        for weight in self.sharded.ledger.weights:
-            if weight.component is Component.LANGUAGE:
-                formats.setdefault(weight.role, self.precision.format_of(weight).name)
-        attention = find_format(self.kv_dtype).name
-        ops: dict[str, list[Op]] = defaultdict(list)
-        for op in self.sharded.ledger.ops:
-            if op.component is Component.LANGUAGE:
-                ops[op.operands or formats.get(op.role, attention)].append(op)
-        return dict(ops)
+        return ops_by_format(self.sharded.ledger, self.precision, self.kv_dtype)
 
     @cached_property
     def _forms(self) -> tuple[Form, ...]:
