@@ -17,10 +17,10 @@ def accuracy(runs: str | None = None) -> Accuracy:
     found = accuracy_of(left_out(), ceilings(), known)
     if runs is None:
         return found
+    from moecalc.api.stored_runs import stored_runs
     from moecalc.calc.speed.profiled import ceilings_of, profiled
-    from moecalc.specs.runs import read_all
 
-    stored = read_all(runs)
+    stored = stored_runs(runs).runs
     return Accuracy(
         regimes=(*found.regimes, *profiled(stored)), ceilings=(*found.ceilings, *ceilings_of(stored))
     )

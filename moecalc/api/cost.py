@@ -7,18 +7,18 @@ from fractions import Fraction
 from typing import Any
 
 from moecalc.api.buying import buying
+from moecalc.api.cost_request import link_of, mix_of, request_cost
+from moecalc.api.fit_setting import Asked
 from moecalc.api.fleets import fleet_from
 from moecalc.api.loading import load
 from moecalc.api.model import Model, StatedModel
+from moecalc.api.other_plans import other_plans, pricing_of
 from moecalc.api.outlays import Terms, host_words
 from moecalc.api.plans import plan_from
 from moecalc.api.speed import speculative, speed
-from moecalc.calc import memory
-from moecalc.calc.cost.cost import Cost, RequestCost
+from moecalc.calc.cost.cost import Cost
 from moecalc.calc.cost.figure import Figure
-from moecalc.calc.cost.outlay import SECONDS_PER_HOUR, Outlay
 from moecalc.calc.cost.pace import Pace, decode_pace, prefill_pace
-from moecalc.calc.cost.request import request_time
 from moecalc.calc.deploy.budget import MOST_SEQUENCES
 from moecalc.calc.speed import speculation
 from moecalc.calc.speed.expectation import NoExpectation
@@ -32,10 +32,12 @@ from moecalc.specs.fleet import UNLISTED, Fleet
 from moecalc.specs.kv_formats import served_apart
 from moecalc.specs.money import Amount
 from moecalc.specs.plan import Plan
-from moecalc.specs.request import Request, parse_request
+from moecalc.specs.request import Request
 from moecalc.specs.routing import UNIFORM_SKEW, Skew
 from moecalc.specs.workload import check_length
-from moecalc.units import parse_bytes_per_second
+
+MOST_GRAMS = Decimal(10_000)
+"""Of CO2 per kWh: several times what the dirtiest plants emit."""
 
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096, 16384)
 """Batches that the curve shows, as far as they fit; the one asked about and the largest stand among them."""
@@ -95,8 +97,8 @@ def cost(
             f"`{found.name}` has no known architecture: what a step reads cannot be said",
             hint=f"`moecalc show {found.name}` prints what follows from its figures",
         )
-    mix = _mix(request, context, prompt, pools)
-    link = _link(kv_link, pools)
+    mix = mix_of(request, context, prompt, pools)
+    link = link_of(kv_link, pools)
     speculation.check(speculate, accept)
     terms = Terms(
         price=price,
@@ -135,7 +137,7 @@ def cost(
     bound, name, longest = placed.roofline, placed.engine, placed.workload.context
     lengths = (mix.context, mix.prompt) if mix else (longest, placed.workload.prompt)
     input_: Pace | None
-    asked = gains = None
+    asked = gains = plans = None
     if placed.hybrid is not None:
         chosen = capacity = placed.workload.batch
         output, input_ = _beside_ram(placed, placed.hybrid)
@@ -146,8 +148,25 @@ def cost(
         output = decode_pace(bound, chosen, lengths[0], name, routing)
         input_ = prefill_pace(bound, lengths[1], chosen, 0, name, routing) if bound.is_bounded else None
         curve = tuple(_curve(bound, chosen, capacity, lengths[0], name, routing))
+        if plan is None and fleet.count > 1:
+            plans = other_plans(
+                Asked(
+                    found,
+                    context=longest,
+                    sequences=1,
+                    kv_dtype=kv_dtype,
+                    utilization=gpu_memory_utilization,
+                    engine=engine,
+                ),
+                fleet,
+                quant,
+                bound,
+                chosen,
+                lambda most: _usual(most) if batch is None else batch if batch <= most else None,
+                pricing_of(outlay, mix, pools, lengths[0], name, routing),
+            )
         if mix is not None:
-            asked = _request(bound, mix, chosen, pools, name, outlay, capacity, found, routing, link)
+            asked = request_cost(bound, mix, chosen, pools, name, outlay, capacity, found, routing, link)
         if speculate is not None and accept is not None:
             gains = speculative(
                 found, bound, [pace.tokens for pace in curve], lengths[0], speculate, accept, routing
@@ -173,9 +192,12 @@ def cost(
         is_sparse=any(weight.pool is not None for weight in found.ledger.weights),
         draw=draw,
         draw_words=draw_words,
-        grams_per_kwh=None if carbon is None else money.number("--carbon", carbon, "--carbon 400", free=True),
+        grams_per_kwh=None
+        if carbon is None
+        else money.number("--carbon", carbon, "--carbon 400", free=True, most=MOST_GRAMS),
         request=asked,
         buying=None,
+        plans=plans,
         speculation=gains,
         in_ram_bytes=placed.hybrid.offload.ram.bytes if placed.hybrid else 0,
         host_note="" if host_power is not None else host_words(fleet),
@@ -191,19 +213,6 @@ def cost(
     from msgspec.structs import replace
 
     return replace(cost_, buying=buying(cost_, on or dt.datetime.now(dt.UTC).date()))
-
-
-def _link(text: str | None, pools: int) -> int | None:
-    if text is None:
-        return None
-    if pools != 2:
-        raise InputError(
-            "`--kv-link` is what two pools hand state over through, and there is one", hint="add `--pools 2`"
-        )
-    found = parse_bytes_per_second(text)
-    if found <= 0:
-        raise InputError(f"`--kv-link` is {text}", hint="bytes per second above 0: `--kv-link 50GB/s`")
-    return found
 
 
 def _beside_ram(placed: Speed, part: Hybrid) -> tuple[Pace, Pace | None]:
@@ -226,28 +235,6 @@ def _beside_ram(placed: Speed, part: Hybrid) -> tuple[Pace, Pace | None]:
     return output, input_
 
 
-def _mix(
-    request: Request | str | None, context: int | None, prompt: int | None, pools: int
-) -> Request | None:
-    if pools not in {1, 2}:
-        raise InputError(
-            f"`--pools` is {pools}", hint="1: prefill and decode share devices; 2: each has its own"
-        )
-    if request is None:
-        if pools == 2:
-            raise InputError(
-                "how many devices prefill and how many decode follows from a mix",
-                hint='add `--request "in=8k,out=1k"`',
-            )
-        return None
-    if context is not None or prompt is not None:
-        raise InputError(
-            "`--request` says how long prompt and answer are, and so do `--context` and `--prompt`",
-            hint="leave those out",
-        )
-    return parse_request(request) if isinstance(request, str) else request
-
-
 def _capacity(model: str, fleet: Fleet, most: int | None, context: int) -> int:
     if most is None:
         same = f" --gpu {fleet.describe().replace(' ', '')}" if UNLISTED not in fleet.describe() else ""
@@ -260,8 +247,7 @@ def _capacity(model: str, fleet: Fleet, most: int | None, context: int) -> int:
 
 def _batch(batch: int | None, capacity: int, context: int) -> int:
     if batch is None:
-        # State that hardly counts sets no limit: then what the longest column of the curve has.
-        return capacity if capacity < MOST_SEQUENCES else BATCHES[-1]
+        return _usual(capacity)
     check_length("batch", batch)
     if batch > capacity:
         raise InputError(
@@ -271,55 +257,20 @@ def _batch(batch: int | None, capacity: int, context: int) -> int:
     return batch
 
 
+def _usual(capacity: int) -> int:
+    """The most that fit; of state that hardly counts, and sets no limit, what the longest column of the curve has."""
+    return capacity if capacity < MOST_SEQUENCES else BATCHES[-1]
+
+
 def _curve(
     bound: Roofline, batch: int, capacity: int, context: int, engine: str, routing: Routing
 ) -> Iterable[Pace]:
-    largest = capacity if capacity < MOST_SEQUENCES else BATCHES[-1]
+    largest = _usual(capacity)
     sizes = {batch, largest, *(size for size in BATCHES if size <= largest)}
     # A power right beside one that was asked for tells nothing more.
     crowded = {a for a in BATCHES[1:] for b in (batch, largest) if a != b and b / 1.6 < a < b * 1.6}
     return (
         decode_pace(bound, size, context, engine, routing) for size in sorted(sizes - (crowded - {batch}))
-    )
-
-
-def _request(
-    bound: Roofline,
-    mix: Request,
-    batch: int,
-    pools: int,
-    engine: str,
-    outlay: Outlay,
-    capacity: int,
-    found: Model,
-    routing: Routing,
-    link: int | None,
-) -> RequestCost:
-    if not bound.is_bounded:
-        raise UndeterminedError(
-            f"`{bound.machine(0).name}` has no published dense peak (`peaks`): nothing bounds what a prompt takes",
-            hint="choose another device, or ask for output alone: leave `--request` out",
-        )
-    time = request_time(bound, mix, batch, engine, routing)
-    splits = time.splits if pools == 2 else None
-    seconds = time.overlapped if splits is None else splits.map(lambda split: split.seconds)
-    hold = outlay.standing_usd_per_hour / min(capacity, MOST_SEQUENCES)
-    pause = mix.pause_seconds
-    return RequestCost(
-        time=time,
-        pools=pools,
-        new_usd=time.new.map(outlay.usd),
-        cached_usd=time.cached.map(outlay.usd),
-        output_usd=time.output.map(outlay.usd),
-        apart_usd=time.apart.map(outlay.usd),
-        usd=seconds.map(outlay.usd),
-        splits=splits,
-        moved_bytes=memory.state_bytes(found.ledger, mix.prompt, bound.kv_dtype),
-        link_bytes_per_second=link,
-        hold_usd_per_hour=hold,
-        hold_usd=None
-        if pause is None
-        else hold * (mix.turns - 1) * Decimal(pause.numerator) / pause.denominator / SECONDS_PER_HOUR,
     )
 
 

@@ -11,6 +11,9 @@ from moecalc.specs import money
 from moecalc.specs.fleet import Fleet
 from moecalc.specs.money import Amount
 
+MOST_PUE = 10
+"""More than any site takes: a percentage was typed, or a power."""
+
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What devices are paid for, as typed; None where it was not.
@@ -56,10 +59,11 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 def pue_of(value: Amount) -> Decimal:
     """Power of the site over that of its machines, at least 1. Raises InputError."""
-    found = money.number("--pue", value, "--pue 1.1")
-    if found < 1:
+    found = money.number("--pue", value, "--pue 1.1", free=True)
+    if not 1 <= found <= MOST_PUE:
         raise InputError(
-            f"`--pue` is {value}", hint="power of the site over that of its machines: at least 1"
+            f"`--pue` is {value}",
+            hint=f"power of the site over that of its machines: at least 1, at most {MOST_PUE}",
         )
     return found
 

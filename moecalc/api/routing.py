@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
+from moecalc.api.batches import SWEEP, batches_of
 from moecalc.api.loading import load
 from moecalc.api.model import Model, StatedModel
 from moecalc.api.precision import RELEASED, precision_for
 from moecalc.api.skews import check_router, skew_of
-from moecalc.api.sweep import SWEEP, batches_of
 from moecalc.calc.comparing.demand import LedgerDemand
 from moecalc.calc.routing.capacity import check_factor
 from moecalc.calc.routing.experts import Experts, experts_of

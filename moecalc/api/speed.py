@@ -8,6 +8,7 @@ from moecalc.api.fit_setting import LLAMA_CPP, Asked
 from moecalc.api.fleets import fleet_from
 from moecalc.api.model import Model
 from moecalc.api.offloading import Host
+from moecalc.api.peaks import with_peak
 from moecalc.api.plans import plan_from
 from moecalc.api.precision import RELEASED
 from moecalc.api.rooflines import roofline
@@ -63,6 +64,7 @@ def speed(
     speculate: int | None = None,
     accept: float | None = None,
     speculate_at: Sequence[int] | None = None,
+    peak: str | None = None,
 ) -> Speed:
     """How fast a model is on a fleet.
 
@@ -72,12 +74,14 @@ def speed(
     loads in its place (`zipf:1`, `dirichlet:0.5`, or a file of recorded routing). `served` asks for what is
     expected under continuous batching, where prompts disturb decoding. `measured` is a decode speed to hold against
     the ceiling; `speculate` tokens drafted, accepted with the rate `accept`, are speculative decoding, shown at the
-    batches `speculate_at` (None: powers of four that fit). Where the model does not fit and the fleet's host has RAM,
-    part of it lies there; where it does not fit at all, the ceiling holds for devices with more memory, and `held` says
-    what is missing. Raises InputError for values that cannot be, UndeterminedError where a bandwidth or the
-    architecture is not known.
+    batches `speculate_at` (None: powers of four that fit). `peak` (`28TFLOP/s`) is the dense 16-bit peak of devices
+    without a published one: where none is known, decoding is answered by bandwidth alone, and `prefill` is None. Where
+    the model does not fit and the fleet's host has RAM, part of it lies there; where it does not fit at all, the
+    ceiling holds for devices with more memory, and `held` says what is missing. Raises InputError for values that
+    cannot be, UndeterminedError where a bandwidth or the architecture is not known.
     """
     fleet, plan = fleet_from(gpu), plan_from(plan)
+    fleet = fleet if peak is None else with_peak(fleet, peak)
     speculation.check(speculate, accept)
     for each in speculate_at or ():
         check_length("batch", each)

@@ -1,25 +1,23 @@
 """Many devices, plans and batches: which of them are worth having, and the cheapest that keeps limits."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
 import msgspec
 
+from moecalc.api.batches import BatchRange
 from moecalc.api.candidates import Candidate, most_of
+from moecalc.api.deployments import Deployment, deployments
+from moecalc.api.expecting import Expecting, with_latency
 from moecalc.api.fit_setting import Asked
 from moecalc.api.outlays import Terms
 from moecalc.api.precision import RELEASED
-from moecalc.api.rooflines import roofline
 from moecalc.api.skews import routing_of
 from moecalc.api.speed import first_under_load
-from moecalc.calc.deploy.case import Room
 from moecalc.calc.deploy.fitted import Setting
-from moecalc.calc.deploy.fitting import best_holding
-from moecalc.calc.deploy.shards import Shards
 from moecalc.calc.routing.experts import pools_of
-from moecalc.calc.speed.expectation import Expected, NoExpectation, expect_decode, expect_prefill
+from moecalc.calc.speed.refine import PointAt, refined
 from moecalc.calc.speed.roofline import Roofline
 from moecalc.calc.speed.slo import Slo, parse_slo
 from moecalc.calc.speed.sweep import (
@@ -30,13 +28,13 @@ from moecalc.calc.speed.sweep import (
     cheapest_frontier,
     choose,
     decode_grid,
+    expected_frontier,
     frontier,
     unjudged,
 )
 from moecalc.calc.speed.traffic import Routing
-from moecalc.errors import InputError, UndeterminedError
+from moecalc.errors import UndeterminedError
 from moecalc.specs.fleet import Fleet
-from moecalc.specs.formats import Precision
 from moecalc.specs.kv_formats import served_apart
 from moecalc.specs.plan import Plan
 from moecalc.specs.routing import UNIFORM_SKEW, Skew
@@ -45,41 +43,9 @@ from moecalc.specs.workload import check_length
 SIZES_TRIED = 4
 """Of the numbers of devices that hold the model, the smallest so many are tried."""
 
-MOST_BATCH = 2**20
-
-SWEEP = "1..4096"
-"""Batches that are tried where none are named."""
-
-_THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
-
-
-def batches_of(text: str) -> tuple[int, ...]:
-    """`32`, `1,8,64`, or `1..4096` (powers of two between, both ends included). Raises InputError for anything else.
-
-    `1,024` is one number: a comma before exactly three digits, after at most three, separates thousands.
-    """
-    first, dots, last = text.strip().partition("..")
-    if dots:
-        low, high = _batch(first, text), _batch(last, text)
-        if low > high:
-            raise InputError(f"`--batch {text}` ends before it begins", hint=f"type `--batch {high}..{low}`")
-        powers = [2**power for power in range(MOST_BATCH.bit_length()) if low < 2**power < high]
-        return tuple(dict.fromkeys((low, *powers, high)))
-    parts = [first] if _THOUSANDS.fullmatch(first.strip()) else first.split(",")
-    return tuple(sorted({_batch(part, text) for part in parts}))
-
-
-def _batch(part: str, text: str) -> int:
-    """One number of sequences of what was typed."""
-    hint = "type a number of sequences, several, or a range: `32`, `1,8,64`, `1..4096`"
-    digits = part.strip()
-    if _THOUSANDS.fullmatch(digits):
-        digits = digits.replace(",", "")
-    if not (digits.isdecimal() and digits.isascii() and len(digits) <= 9) or not int(digits):
-        raise InputError(f"`--batch {text}` is not a number of sequences", hint=hint)
-    if int(digits) > MOST_BATCH:
-        raise InputError(f"`--batch {text}` is more than {MOST_BATCH:,} sequences", hint=hint)
-    return int(digits)
+MOST_EXPECTED = 1024
+"""Named batches make up to so many points of which each is given an expectation: it takes longer than the ceiling. Of
+more, those on the frontier and those that keep limits are."""
 
 
 def sweep(
@@ -132,34 +98,35 @@ def sweep(
         before = len(points)
         for fleet in candidate.fleets(plan):
             setting = asked.setting(name, fleet.devices)
-            placed = list(
-                _deployed(asked, setting, fleet, name, quant, plan, workload.prompt, limits, routing, terms)
-            )
-            for deployed in placed:
-                points += _points(deployed, batches, workload.context, routing)
-            counts += [fleet.count] if placed else []
+            # Of an open number fewer devices stand for what copies of them side by side do.
+            placed = deployments(asked, setting, fleet, quant, name, plan, copies=not candidate.open)
+            found_on = [_deployed(each, fleet, workload.prompt, limits, routing, terms) for each in placed]
+            for deployed in found_on:
+                points += _points(deployed, _held(batches, deployed), workload.context, routing)
+            counts += [fleet.count] if found_on else []
             if len(counts) == SIZES_TRIED:
                 break
         notes += _note(candidate, counts, plan, batches[0], held=len(points) > before)
-    engine_name = setting.engine.name if setting else "generic"
-    kept = frontier(points) if terms is None else cheapest_frontier(points)
-    at_ceiling = as_expected = None
-    left_out: dict[str, str] = {}
+    expect = Expecting(setting.engine.name if setting else "generic", workload.prompt, prompt, served)
+    ranged = isinstance(batches, BatchRange)
+    known = ranged or len(points) <= MOST_EXPECTED
+    if known:
+        points = [expect(point) for point in points]
+    picks = _Picks()
     if limits is not None and points:
-        at_ceiling = choose(points, limits, expected=False)
-        possible = [p for p in points if not limits.misses(p.on.ttft_seconds, p.seconds)]
-        judged = [_expect(p, engine_name, workload.prompt, prompt, served) for p in possible]
-        as_expected = choose(judged, limits, expected=True)
-        left_out = unjudged(points, judged, limits)
-        if as_expected is not None:
-            as_expected = _with_load(as_expected, engine_name, prompt)
+
+        def at(on: Deployed, batch: int) -> Point:
+            (point,) = _points(on, [batch], workload.context, routing)
+            return expect(point)
+
+        picks = _picks(points, limits, expect, at if ranged else None)
+        if picks.as_expected is not None:
+            picks.as_expected = _with_load(picks.as_expected, expect.engine, prompt)
+    kept = frontier(points) if terms is None else cheapest_frontier(points)
     precision = asked.precision(name)
-    defaults = {**workload.assumed, "engine": engine_name, "routing": routing.words}
-    defaults |= served_apart(found.ledger)
-    if terms is not None and terms.utilization is None:
-        defaults["utilization"] = "100% of the time"
-    if setting is not None:
-        defaults["kv_dtype"] = setting.case.kv_dtype
+    settled = (
+        workload.assumed | {"engine": expect.engine, "routing": routing.words} | served_apart(found.ledger)
+    )
     return Sweep(
         model=found.name,
         source=found.source,
@@ -171,16 +138,52 @@ def sweep(
         routing=routing,
         is_routed=any(weight.pool is not None for weight in found.ledger.weights),
         points=tuple(points),
-        frontier=tuple(_expect(point, engine_name, workload.prompt, prompt, served) for point in kept),
+        frontier=tuple(with_latency(expect(point)) for point in kept),
+        expected_frontier=tuple(map(with_latency, expected_frontier(points, terms is not None))),
         slo=limits,
-        at_ceiling=at_ceiling,
-        as_expected=as_expected,
-        left_out=left_out,
+        at_ceiling=picks.at_ceiling,
+        as_expected=picks.as_expected,
+        left_out=picks.left_out,
         prices=tuple(_prices(candidates, terms)),
+        batch_range=(batches[0], batches[-1]) if ranged else None,
         busy=None if terms is None else terms.share,
         notes=tuple(notes),
-        defaults=defaults,
+        defaults=settled | _defaults(setting, terms),
         warnings=(*found.warnings, *workload.warnings),
+    )
+
+
+def _defaults(setting: Setting | None, terms: Terms | None) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    if terms is not None and terms.utilization is None:
+        made["utilization"] = "100% of the time"
+    if setting is not None:
+        made["kv_dtype"] = setting.case.kv_dtype
+    return made
+
+
+class _Picks(msgspec.Struct):
+    """What keeps limits cheapest."""
+
+    at_ceiling: Choice | None = None
+    as_expected: Choice | None = None
+    left_out: dict[str, str] = {}
+
+
+def _picks(points: Sequence[Point], limits: Slo, expect: Expecting, at: PointAt | None) -> _Picks:
+    """Among the points, and with `at` among all batches between them."""
+
+    def between(expected: bool) -> list[Point]:
+        return [] if at is None else refined(points, limits, expected, at)
+
+    def told(choice: Choice | None) -> Choice | None:
+        return choice and msgspec.structs.replace(choice, point=with_latency(expect(choice.point)))
+
+    possible = [expect(p) for p in points if not limits.misses(p.on.ttft_seconds, p.seconds)]
+    return _Picks(
+        at_ceiling=told(choose([*points, *between(False)], limits, expected=False)),
+        as_expected=told(choose([*possible, *between(True)], limits, expected=True)),
+        left_out=unjudged(points, possible, limits),
     )
 
 
@@ -204,51 +207,33 @@ def _listed(counts: Sequence[int]) -> str:
 
 
 def _deployed(
-    asked: Asked,
-    setting: Setting,
-    fleet: Fleet,
-    name: str,
-    quant: str | None,
-    plan: Plan | None,
-    prompt: int,
-    slo: Slo | None,
-    routing: Routing,
-    terms: Terms | None,
-) -> Iterator[Deployed]:
-    room, precision = setting.room(fleet), asked.precision(name)
-    shards = asked.shards(setting)
-    for tried in _plans(shards, setting, room, precision, plan):
-        holding = setting.case.holding(shards.sharded(tried), precision)
-        most = holding.most_sequences(room.of_stages(tried), room.overhead_bytes, setting.case.context)
-        if most is None:
-            continue
-        bound = roofline(asked.model, fleet, tried, quant, setting.case.kv_dtype)
-        if slo is not None and slo.ttft_seconds is not None and not bound.is_bounded:
-            raise UndeterminedError(
-                f"`{fleet.devices[0].name}` has no published dense peak (`peaks`): nothing bounds its time to the "
-                "first token",
-                hint="leave `ttft` out of `--slo`, or name other devices",
-            )
-        yield Deployed(
-            fleet=fleet.describe(),
-            kind=" + ".join(group.device.name for group in fleet.groups),
-            devices=fleet.count,
-            plan=tried,
-            max_sequences=most,
-            roofline=bound,
-            ttft_seconds=_ttft(bound, prompt, routing),
-            usd_per_hour=_usd_per_hour(fleet, terms),
+    held: Deployment, fleet: Fleet, prompt: int, slo: Slo | None, routing: Routing, terms: Terms | None
+) -> Deployed:
+    bound = held.roofline
+    if slo is not None and slo.ttft_seconds is not None and not bound.is_bounded:
+        raise UndeterminedError(
+            f"`{fleet.devices[0].name}` has no published dense peak (`peaks`): nothing bounds its time to the first "
+            "token",
+            hint="leave `ttft` out of `--slo`, or name other devices",
         )
+    return Deployed(
+        fleet=fleet.describe(),
+        kind=" + ".join(group.device.name for group in fleet.groups),
+        devices=fleet.count,
+        plan=held.plan,
+        max_sequences=held.max_sequences,
+        roofline=bound,
+        ttft_seconds=_ttft(bound, prompt, routing),
+        usd_per_hour=_usd_per_hour(fleet, terms),
+    )
 
 
-def _plans(
-    shards: Shards, setting: Setting, room: Room, precision: Precision, plan: Plan | None
-) -> Iterable[Plan]:
-    if plan is not None:
-        return [plan]
-    if not room.is_uniform:
-        return [best_holding(shards, precision, room, setting.case).plan]
-    return shards.plans(room.devices, setting.case.layers_only)
+def _held(batches: Sequence[int], on: Deployed) -> list[int]:
+    """The batches that fit; of a range the largest of it that does among them."""
+    fitting = [batch for batch in batches if batch <= on.max_sequences]
+    if isinstance(batches, BatchRange) and fitting:
+        fitting = sorted({*fitting, min(batches[-1], on.max_sequences)})
+    return fitting
 
 
 def _ttft(bound: Roofline, prompt: int, routing: Routing) -> float | None:
@@ -256,9 +241,8 @@ def _ttft(bound: Roofline, prompt: int, routing: Routing) -> float | None:
 
 
 def _points(on: Deployed, batches: Sequence[int], context: int, routing: Routing) -> Iterator[Point]:
-    held = [batch for batch in batches if batch <= on.max_sequences]
-    grid = decode_grid(on.roofline, held, [context], routing)
-    for index, batch in enumerate(held):
+    grid = decode_grid(on.roofline, batches, [context], routing)
+    for index, batch in enumerate(batches):
         memory, compute = grid.memory_seconds[index][0], grid.compute_seconds[index][0]
         yield Point(
             on=on,
@@ -267,29 +251,6 @@ def _points(on: Deployed, batches: Sequence[int], context: int, routing: Routing
             seconds=grid.seconds[index][0],
             bound="compute" if compute > memory else "memory",
         )
-
-
-def _expect(point: Point, engine: str, first: int, prompt: int | None, served: bool) -> Point:
-    """With what is expected: of several sequences under continuous batching first, or decoding alone first.
-
-    `first` is the prompt of a request alone; `prompt` None is that of which the context is the middle of decoding.
-    """
-    bound = point.on.roofline
-    decode: Expected | NoExpectation = NoExpectation("")
-    for disturbed in ((True, False) if served else (False, True))[: 1 if point.batch == 1 else 2]:
-        decode = expect_decode(
-            bound,
-            point.batch,
-            point.context,
-            engine=engine,
-            served=disturbed and point.batch > 1,
-            prompt=prompt,
-        )
-        if isinstance(decode, Expected):
-            break
-    return msgspec.structs.replace(
-        point, expected=decode, expected_ttft=expect_prefill(bound, first, 1, engine=engine)
-    )
 
 
 def _with_load(choice: Choice, engine: str, prompt: int | None) -> Choice:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from moecalc.api.batches import SWEEP, batches_of
 from moecalc.api.candidates import candidates_of
 from moecalc.api.outlays import Terms
 from moecalc.api.plans import plan_from
-from moecalc.api.sweep import SWEEP, batches_of
 from moecalc.api.sweep import sweep as sweep_candidates
 from moecalc.calc.speed.slo import Slo
 from moecalc.calc.speed.sweep import Sweep

@@ -7,7 +7,7 @@ import typer
 from moecalc.api.accuracy import accuracy
 from moecalc.calc.speed.accuracy import accuracy_report
 from moecalc.cli import options
-from moecalc.cli.output import emit
+from moecalc.cli.output import emit, warn
 
 EXAMPLES = (
     "moecalc accuracy",
@@ -37,7 +37,11 @@ def command(
         from moecalc.render.json import report_json
 
         emit(report_json(accuracy_report(found)))
-        return
-    from moecalc.render import accuracy as render
+    else:
+        from moecalc.render import accuracy as render
 
-    emit(render.accuracy_markdown(found) if markdown else render.accuracy_text(found))
+        emit(render.accuracy_markdown(found) if markdown else render.accuracy_text(found))
+    if runs is not None:
+        from moecalc.api.stored_runs import stored_runs
+
+        warn(stored_runs(runs).warnings)

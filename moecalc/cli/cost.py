@@ -7,12 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from moecalc import cli
+from moecalc.api.batches import SWEEP, batches_of
 from moecalc.api.candidates import fleets_of
 from moecalc.api.cost import cost
 from moecalc.api.fleets import fleet_of
 from moecalc.api.loading import load
 from moecalc.api.outlays import Terms
-from moecalc.api.sweep import SWEEP, batches_of, sweep
+from moecalc.api.sweep import sweep
 from moecalc.calc.cost.cost_lines import cost_report
 from moecalc.cli import deployment, paying, sweeping
 from moecalc.cli.output import emit_as, warn
@@ -32,8 +33,8 @@ BatchOption = Annotated[
     typer.Option(
         "--batch",
         "--sequences",
-        help="Sequences at once, over all devices; 1,8,64 or 1..4096 is a sweep. Default: the most that fit, or "
-        "1..4096 where there is a choice.",
+        help="Sequences at once, over all devices; 1,8,64 or 1..4096 is a sweep (of a range `--slo` picks among all). "
+        "Default: the most that fit, or 1..4096 where there is a choice.",
     ),
 ]
 RequestOption = Annotated[

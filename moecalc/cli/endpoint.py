@@ -78,6 +78,7 @@ def answer(
     requests: int | None = None,
     seconds: float | None = None,
     timeout: float | None = None,
+    save: str | None = None,
     json: bool = False,
     markdown: bool = False,
     strict: bool = False,
@@ -130,6 +131,12 @@ def answer(
         from moecalc.render.layout import width
 
         emit(endpoint_markdown(run) if markdown else endpoint_text(run, width()))
+    if save is not None:  # what was measured until a server died, too
+        from importlib.metadata import version
+
+        from moecalc.specs.saved import write
+
+        write(save, run, version("moecalc"))
     if run.stopped is not None:
         sys.stdout.flush()
         raise UndeterminedError(

@@ -10,6 +10,7 @@ from moecalc import cli
 from moecalc.cli import deployment, endpoint
 from moecalc.cli.output import emit, warn
 from moecalc.cli.progress import Bar
+from moecalc.cli.targets import check_target
 from moecalc.cli.values import one_format, tokens
 from moecalc.errors import EXIT_OK, InputError
 
@@ -129,6 +130,8 @@ def command(
     'moecalc[profile]'`).
     """
     one_format(json, markdown)
+    check_target("--save", save)
+    check_target("--trace", trace)
     of_endpoint = {
         "--model": served,
         "--like": like,
@@ -152,7 +155,6 @@ def command(
             "--repeat": repeat,
             "--via": via,
             "--trace": trace,
-            "--save": save,
             "--calibrate": calibrate or None,
         }
         from moecalc.api.plans import plan_from
@@ -173,6 +175,7 @@ def command(
             requests=requests,
             seconds=seconds,
             timeout=timeout,
+            save=save,
             json=json,
             markdown=markdown,
             strict=strict,
@@ -184,7 +187,7 @@ def command(
         raise InputError(
             "no model to profile", hint="`moecalc profile olmoe-1b-7b`, or `--endpoint URL --model NAME`"
         )
-    from moecalc.api.sweep import batches_of
+    from moecalc.api.batches import batches_of
     from moecalc.profile.measure.asked import (
         CALIBRATED_BATCHES,
         DEFAULT_CONTEXT,
@@ -193,7 +196,9 @@ def command(
         Asked,
     )
 
-    by_default = CALIBRATED_BATCHES if calibrate else (1,)
+    # Expert parallelism alone is over copies of attention: the least that can be dealt out is one sequence each.
+    copies = ep if ep is not None and tp is None and ep > 0 else 1
+    by_default = CALIBRATED_BATCHES if calibrate else (copies,)
     batches = by_default if batch is None else batches_of(batch)
     asked_prompt, asked_context = tokens(prompt), tokens(context)
     from moecalc.api.loading import load
@@ -219,7 +224,9 @@ def command(
         calibrate=calibrate,
     )
     from moecalc.profile.measure.profiling import profile
+    from moecalc.specs.workload import plan_workload
 
+    lengths = plan_workload(loaded.context_length, prompt=asked.prompt, context=asked.context)
     if tp is not None or ep is not None:
         from moecalc.cli import ranks
 
@@ -228,17 +235,14 @@ def command(
             "--via": via,
             "--quant": quant,
             "--trace": trace,
-            "--save": save,
             "--calibrate": calibrate or None,
         }
         endpoint.refuse(alone, "is about one device", "leave it out, or `--tp` and `--ep`")
-        return ranks.answer(loaded, asked, tp, ep, json=json, markdown=markdown)
+        return ranks.answer(
+            loaded, asked, tp, ep, save=save, warnings=lengths.warnings, json=json, markdown=markdown
+        )
     with Bar("measuring", least=2) as bar:
         run = profile(loaded, asked, bar.show)
-    if save is not None:
-        from moecalc.specs.runs import write
-
-        write(save, run)
     if json:
         from moecalc.profile.measure.lines import run_report
         from moecalc.render.json import report_json
@@ -253,7 +257,11 @@ def command(
         from moecalc.render.profile import profile_text
 
         emit(profile_text(run, width()))
-    warn(loaded.warnings)
+    warn([*loaded.warnings, *lengths.warnings])
+    if save is not None:  # behind the answer, which a full disk does not take away
+        from moecalc.specs.runs import write
+
+        write(save, run)
     return EXIT_OK
 
 

@@ -16,6 +16,8 @@ def answer(
     tensor: int | None,
     expert: int | None,
     *,
+    save: str | None = None,
+    warnings: tuple[str, ...] = (),
     json: bool = False,
     markdown: bool = False,
 ) -> int:
@@ -51,7 +53,7 @@ def answer(
         raise
     if run is None:
         return EXIT_OK
-    from moecalc.cli.output import emit
+    from moecalc.cli.output import emit, warn
 
     if json:
         import msgspec
@@ -67,6 +69,11 @@ def answer(
         from moecalc.render.ranks import ranks_markdown, ranks_text
 
         emit(ranks_markdown(run) if markdown else ranks_text(run, width()))
+    warn(warnings)
+    if save is not None:
+        from moecalc.specs.saved import write
+
+        write(save, run, run.moecalc)
     held = (run.parameters, run.weight_bytes, run.state_bytes)
     is_as_computed = all(part.equal for part in held) and all(e.equal is not False for e in run.exchanged)
     return EXIT_OK if is_as_computed else EXIT_CHECK_FAILED

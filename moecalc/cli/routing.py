@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from moecalc import cli
+from moecalc.api.batches import SWEEP
 from moecalc.api.loading import load
-from moecalc.api.sweep import SWEEP
 from moecalc.cli.output import emit, warn
 from moecalc.cli.values import one_format
 from moecalc.errors import InputError

@@ -25,14 +25,21 @@ BatchOption = Annotated[
     str | None,
     typer.Option(
         "--batch",
-        help="Sequences at once over all devices; 1,8,64 or 1..4096 is a sweep. Default: 1, or 1..4096 where there is "
-        "a choice.",
+        help="Sequences at once over all devices; 1,8,64 or 1..4096 is a sweep (of a range `--slo` picks among all). "
+        "Default: 1, or 1..4096 where there is a choice.",
     ),
 ]
 MeasuredOption = Annotated[
     str | None,
     typer.Option(
         "--measured", help="A decode speed to hold against it: 111tok/s (in all), 27tok/s/user or 9ms."
+    ),
+]
+PeakOption = Annotated[
+    str | None,
+    typer.Option(
+        "--peak",
+        help="Dense 16-bit peak of each device that has none published, e.g. 28TFLOP/s: what bounds prompts.",
     ),
 ]
 ServedOption = Annotated[
@@ -54,6 +61,7 @@ def command(
     gpu: sweeping.FleetsOption = None,
     vram: deployment.VramOption = None,
     bandwidth: deployment.BandwidthOption = None,
+    peak: PeakOption = None,
     ram: deployment.RamOption = None,
     ram_bandwidth: deployment.RamBandwidthOption = None,
     quant: cli.options.QuantOption = None,
@@ -96,10 +104,12 @@ def command(
     one_format(json, markdown)
     loaded = load(model, strict)
     plan = deployment.plan_of(tp, pp, ep, dp, attention_dp, dcp, redundant_experts, stages, sp)
+    from moecalc.api.batches import SWEEP, batches_of
     from moecalc.api.candidates import fleets_of
     from moecalc.api.fleets import fleet_of
+    from moecalc.api.peaks import require_peak
     from moecalc.api.speed import speed
-    from moecalc.api.sweep import SWEEP, batches_of, sweep
+    from moecalc.api.sweep import sweep
 
     choice = slo is not None or (gpu is not None and "," in gpu)
     batches = batches_of(batch or (SWEEP if choice else "1"))
@@ -114,6 +124,7 @@ def command(
                 "--ram-bandwidth": ram_bandwidth,
                 "--past": None if past_tokens(past) == 0 else past,
                 "--calibration": calibration,
+                "--peak": peak,
             }
         )
         found = sweep(
@@ -173,7 +184,11 @@ def command(
         speculate=speculate,
         accept=accept,
         speculate_at=batches if len(batches) > 1 else None,
+        peak=peak,
     )
+    for option, asked in (("--past", past_tokens(past)), ("--prompt", tokens(prompt))):
+        if asked:
+            require_peak(one.roofline, f"{option} {asked}")
     if run is not None:
         one = calibrated(one, run)
     from moecalc.calc.speed.speed_lines import speed_report

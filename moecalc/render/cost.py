@@ -4,11 +4,13 @@ from decimal import Decimal
 
 from moecalc.calc.cost.cost import Cost, RequestCost
 from moecalc.calc.cost.figure import Figure
-from moecalc.calc.cost.request import SERVED, Split
+from moecalc.calc.cost.request import Split
 from moecalc.calc.deploy.budget import MOST_SEQUENCES
-from moecalc.calc.speed.expectation import Expected, NoExpectation
+from moecalc.calc.speed.expectation import Expected
 from moecalc.calc.speed.speculation import UNMEASURED
 from moecalc.render.amounts import NONE, dollars, or_none, significant
+from moecalc.render.cost_expectations import expectation_words
+from moecalc.render.cost_plans import plan_words
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table
 from moecalc.render.offers import api_heading, api_words, offer_lines, offer_rows
@@ -25,7 +27,7 @@ def cost_text(cost: Cost, columns: int) -> str:
     """The whole answer as text, `columns` wide."""
     lines = [bold(cost.model) + (f"  {cost.title}" if cost.title != cost.model else ""), dim(cost.source)]
     lines += ["", *paragraph(deployment_words(cost), columns, "  ")]
-    lines += ["", *_table(token_rows(cost), columns)]
+    lines += ["", *_table(token_rows(cost), columns), *paragraph(plan_words(cost), columns, "  ")]
     lines += ["", *_curve(cost, columns)]
     if cost.draw is not None:
         lines += ["", *_table(energy_rows(cost), columns)]
@@ -49,7 +51,7 @@ def cost_markdown(cost: Cost) -> str:
     tables[0][0][0] = f"{cost.model}, {tables[0][0][0]}"
     if cost.draw is not None:
         tables.append(energy_rows(cost))
-    parts = [deployment_words(cost), *map(markdown_table, tables)]
+    parts = [deployment_words(cost), *filter(None, [plan_words(cost)]), *map(markdown_table, tables)]
     if cost.request is not None:
         parts += [markdown_table(request_rows(cost, cost.request)), *request_words(cost, cost.request)]
     if cost.buying is not None:
@@ -233,14 +235,15 @@ def remarks(cost: Cost) -> list[str]:
         "tokens choose experts uniformly" if uniform else f"{cost.routing_words} routing of tokens to experts"
     )
     routing = f"{chosen}; same experts: all tokens of a step share theirs, " if cost.is_sparse else ""
-    below = "below which nothing can be; " if cost.is_sparse else ""
+    below = "below which nothing can be under this plan; " if cost.is_sparse else ""
+    prompts = f"{cost.batch:,} prompt{'s' if cost.batch > 1 else ''}"
     said.append(
-        f"at the ceiling: bytes over bandwidth and FLOPs over dense peak, no communication or latency: a floor of the "
-        f"cost; {routing}{below}input: {cost.batch:,} prompt{'s' if cost.batch > 1 else ''} in a step"
+        "at the ceiling: bytes over bandwidth and FLOPs over dense peak, no communication or latency: under this plan "
+        f"no engine does it for less at this batch; {routing}{below}input: {prompts} in a step"
     )
     if cost.output.served_per_million is not None or (cost.request is not None and cost.request.pools == 1):
         said.append("served: continuous batching, prompts read along with decode steps; their cost is in it")
-    behind = _expectations(cost)
+    behind = expectation_words(cost)
     if any(words.startswith("expected") for words in behind):
         said.append(
             "interval: from the 10th to the 90th percentile of measurements that the fit had not seen"
@@ -276,33 +279,6 @@ def _cells(cost: Cost, figure: Figure[Decimal]) -> list[str]:
     if figure.expected is None or figure.low is None or figure.high is None:
         return [*cells, NONE, ""]
     return [*cells, dollars(figure.expected), f"{dollars(figure.low)}-{dollars(figure.high)}"]
-
-
-def _expectations(cost: Cost) -> list[str]:
-    """What stands behind each expectation, or why there is none; said once where they agree."""
-    named = [("output", cost.output)] + ([("input", cost.input)] if cost.input else [])
-    found_by = {what: pace.expectation for what, pace in named}
-    if cost.output.served is not None:
-        found_by["output served, as many tokens in as out"] = cost.output.served
-    if cost.request is not None:
-        behind = cost.request.time.expectations
-        found_by |= {name: behind[name] for name in behind if name != SERVED or cost.request.pools == 1}
-        if cost.request.pools == 2 and cost.request.usd.expected is None:
-            lacking = [name for name in behind if name != SERVED and isinstance(behind[name], NoExpectation)]
-            missing = f"{' and '.join(lacking)} {'have' if len(lacking) > 1 else 'has'} none"
-            found_by["the request in two pools"] = NoExpectation(missing)
-    by_words: dict[str, list[str]] = {}
-    for what, found in found_by.items():
-        words = (
-            f"no expectation of {{}}: {found.reason}"
-            if isinstance(found, NoExpectation)
-            else f"expected {{}}: {found.words}"
-        )
-        by_words.setdefault(words, []).append(what)
-    return [
-        words.replace("{}", " and ".join([*filter(None, [", ".join(whats[:-1])]), whats[-1]]), 1)
-        for words, whats in by_words.items()
-    ]
 
 
 def _energy_words(cost: Cost) -> str:

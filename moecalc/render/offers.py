@@ -76,7 +76,7 @@ def api_words(cost: Cost) -> list[str]:
             "around the clock is cheaper; load: the share of the day that they take at the ceiling, and expected; "
             "above 100% it cannot do as many, and the API is cheaper at any volume"
         )
-        said.append(_verdict(cost.buying.offers, rented))
+        said.append(_verdict(cost.buying.offers, rented) + _under_another_plan(cost, cost.buying.offers))
     else:
         said.append(
             '/ ceiling, / expected: the API\'s price of output over its cost here; `--request "in=8k,out=1k"` gives '
@@ -93,6 +93,24 @@ def api_words(cost: Cost) -> list[str]:
         said.append(f"matched by name, but by a table of aliases {', '.join(dict.fromkeys(named))}")
     said += [f"left out: {entry.provider} {entry.model}: {entry.reason}" for entry in found.excluded]
     return said
+
+
+def _under_another_plan(cost: Cost, offers: Sequence[Offer]) -> str:
+    """The load at the same volume under the plan that costs least: the same devices are paid for, and do more."""
+    plans, even = cost.plans, offers[0].break_even
+    if plans is None or even is None:
+        return ""
+    loads: dict[str, list[str]] = {}
+    least, expected = plans.at_ceiling, plans.as_expected
+    if least is not None:
+        load = even.load.ceiling * least.usd.ceiling / plans.chosen.usd.ceiling
+        loads.setdefault(least.plan.words, []).append(f"{format_share(load)} load at the ceiling")
+    own = plans.chosen.usd.expected
+    if expected is not None and expected.usd.expected is not None and even.load.expected is not None and own:
+        load = even.load.expected * expected.usd.expected / own
+        loads.setdefault(expected.plan.words, []).append(f"{format_share(load)} load as expected")
+    told = "; ".join(f"`{words}` has {' and '.join(said)}" for words, said in loads.items())
+    return f"; this is of `{cost.plan.words}`, at the same volume {told}" if told else ""
 
 
 def _verdict(offers: Sequence[Offer], rented: str) -> str:

@@ -164,6 +164,7 @@ def conditions(run: Run) -> str:
         f"up to {run.repeats} repeats, median",
         f"seed {run.seed}",
         "random weights",
+        "ratio: measured / computed",
     ]
     return "conditions: " + ", ".join(word for word in said if word)
 

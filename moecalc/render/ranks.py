@@ -7,7 +7,7 @@ from moecalc.render.markdown import markdown_table
 from moecalc.render.rates import duration, rate
 from moecalc.specs.ranks_run import Exchanged, Held, RanksRun
 from moecalc.specs.runs import Timing
-from moecalc.units import format_bytes_decimal, format_parameters
+from moecalc.units import format_bytes_binary, format_parameters
 
 Rows = list[list[str]]
 
@@ -60,8 +60,8 @@ def held_rows(run: RanksRun) -> Rows:
     return [
         ["each rank holds", "computed", "allocated", ""],
         _held_row("parameters", run.parameters, format_parameters),
-        _held_row("weights", run.weight_bytes, format_bytes_decimal),
-        _held_row("state", run.state_bytes, format_bytes_decimal),
+        _held_row("weights", run.weight_bytes, format_bytes_binary),
+        _held_row("state", run.state_bytes, format_bytes_binary),
     ]
 
 
@@ -110,4 +110,4 @@ def _time_row(label: str, timing: Timing, tokens: int) -> list[str]:
 
 
 def _bytes(size: float) -> str:
-    return format_bytes_decimal(Fraction(size))
+    return format_bytes_binary(Fraction(size))

@@ -72,9 +72,8 @@ def verdict(speed: Speed) -> str:
     conditions = ["under this plan"] if speed.devices > 1 else []
     conditions += ["without speculation"] if speed.speculation is not None else []
     said += f", {' and '.join(conditions)}" if conditions else ""
-    known = isinstance(decode.expected, Expected) or speed.served is None
-    said += f"; {_expected(decode.expected if known else speed.served, decode.batch)}"
-    if not known and isinstance(speed.served, Expected):
+    said += f"; {_expected(speed.expected, decode.batch)}"
+    if isinstance(speed.expected, Expected) and speed.expected is not decode.expected:
         said += " under continuous batching"
     if speed.first is None or speed.prefill is None:
         return f"{said}. prefill: not known, {no_peak(speed)}"
@@ -89,7 +88,7 @@ def verdict(speed: Speed) -> str:
 def answer_rows(speed: Speed) -> list[list[str]]:
     """A header, and ceiling and expectation of decoding and of reading prompts."""
     decode = speed.decode
-    rows = [["", "tokens/s per sequence", "in all", "takes", ""]]
+    rows = [["tokens/s", "per sequence", "in all", "takes", ""]]
     routed = speed.touched_share is not None
     rows.append(
         [
@@ -107,7 +106,7 @@ def answer_rows(speed: Speed) -> list[list[str]]:
                 rate(decode.unconditional_tokens_per_second / decode.batch),
                 rate(decode.unconditional_tokens_per_second),
                 duration(float(decode.unconditional.seconds)),
-                "all tokens share their experts",
+                "all share experts",
             ]
         )
     for words, found in (("  expected", decode.expected), ("  expected, served", speed.served)):
@@ -148,13 +147,16 @@ def answer_rows(speed: Speed) -> list[list[str]]:
     if isinstance(speed.loaded, Expected):
         e = speed.loaded
         interval = f"{duration(e.low_seconds)} to {duration(e.high_seconds)}"
-        rows.append(["first token under load, expected", "", "", duration(e.seconds), interval])
+        rows.append(["TTFT under load, expected", "", "", duration(e.seconds), interval])
     return rows
 
 
 def group_rows(speed: Speed) -> list[list[str]]:
     """A header, and the components that take longest: what one device reads and multiplies in a decode step."""
     where = "per device" if speed.plan.pipeline == 1 else "over all stages"
+    if speed.turns is not None:
+        stage = speed.turns.stage
+        where = "one micro-batch" if stage is None else f"stage {stage + 1} of {speed.plan.pipeline}"
     rows = [[f"a decode step, {where}", "reads", "takes", "multiplies", "takes", "at the peak of"]]
     shown = speed.groups[:SHOWN]
     rows += [_group_row(speed, group) for group in shown]

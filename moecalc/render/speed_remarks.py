@@ -18,7 +18,7 @@ DISTURBED = ("served", "ttft-loaded")
 
 def remarks(speed: Speed) -> list[str]:
     """What binds and from where on, experts touched, what ranks send each other, whence the expectation."""
-    said = [_binds(speed)]
+    said = [_binds(speed), *_turns(speed)]
     if speed.touched_share is not None:
         said.append(
             f"experts: a step reads {format_percent(speed.touched_share)} of the routed weights "
@@ -101,7 +101,8 @@ def measured_words(found: Measured, speed: Speed) -> str:
 def _binds(speed: Speed) -> str:
     if speed.hybrid is not None:
         return f"binds: {speed.hybrid.bound}"
-    memory, compute = float(speed.decode.ceiling.memory_seconds), float(speed.decode.ceiling.compute_seconds)
+    step = speed.decode.ceiling if speed.turns is None else speed.turns.step
+    memory, compute = float(step.memory_seconds), float(step.compute_seconds)
     said = f"binds: {WHAT_BINDS[speed.bound]}"
     if compute:
         said += f" (memory {duration(memory)}, arithmetic {duration(compute)} a step)"
@@ -120,6 +121,23 @@ def _binds(speed: Speed) -> str:
     if sent is not None and sent > float(speed.decode.ceiling.seconds):
         said += f"; but what the ranks send takes longer than either: {duration(sent)}"
     return said
+
+
+def _turns(speed: Speed) -> list[str]:
+    """How the sequences of a pipeline take turns, and of what the step is."""
+    found = speed.turns
+    if found is None:
+        return []
+    stages = speed.plan.pipeline
+    each = "1 sequence" if found.batch == 1 else f"{found.batch:,} sequences"
+    if found.stage is None:
+        step = "that one has passed all stages"
+    else:
+        step = f"the slowest stage, {found.stage + 1} of {stages}, has done all {found.parts}"
+    words = f"{found.parts} micro-batches of {each} take turns on {stages} stages, and each reads the weights anew"
+    return [
+        f"pipeline: {words}; a step is the time until {step}: memory, arithmetic and the table are of that"
+    ]
 
 
 def _communication(speed: Speed) -> str:

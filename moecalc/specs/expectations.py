@@ -162,6 +162,8 @@ class Spans(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     batch: Range
     tokens: Range
     """Of decoding the keys that a token sees, of prefill the new tokens of a prompt."""
+    reach: dict[Hardware, Range]
+    """The same on each class of hardware."""
     devices: Range
     """How many worked together."""
     past: dict[Hardware, int] = {}

@@ -5,7 +5,7 @@ JSON, versioned by `schema`. Seconds, bytes and FLOPs are in base units; what wa
 
 import datetime as dt
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -20,6 +20,9 @@ MAX_BYTES = 16 * 2**20
 
 Phase = Literal["decode", "prefill"]
 
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+"""Seconds and rates: a file that has none, or fewer, was not measured."""
+
 
 class _Stored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A part of a run file: a key that nobody knows is an error."""
@@ -28,12 +31,12 @@ class _Stored(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Timing(_Stored, frozen=True, kw_only=True):
     """Seconds of one call, over its repeats."""
 
-    seconds: float
+    seconds: Positive
     """The median."""
-    low_seconds: float
+    low_seconds: Positive
     """The fastest; `high_seconds` is the slowest."""
-    high_seconds: float
-    repeats: int
+    high_seconds: Positive
+    repeats: Annotated[int, msgspec.Meta(ge=1)]
     clock: str
     """What told the time: `perf_counter`, `device events`, `device events around a CUDA graph`."""
 
@@ -58,11 +61,11 @@ class RunDevice(_Stored, frozen=True, kw_only=True):
 class Ceilings(_Stored, frozen=True, kw_only=True):
     """What the device reached in this run, in plain loops over large buffers: no datasheet's figures."""
 
-    copy_bytes_per_second: float
+    copy_bytes_per_second: Positive
     """Bytes read and bytes written."""
-    read_bytes_per_second: float
+    read_bytes_per_second: Positive
     """Bytes read by a sum."""
-    flops_per_second: float
+    flops_per_second: Positive
     """Of a square matrix multiplication in `dtype`."""
     dtype: str
     buffer_bytes: int
@@ -245,6 +248,11 @@ def read(path: str | Path) -> Run:
 
 def read_all(folder: str | Path) -> dict[str, Run]:
     """All runs of a folder by file name, in order. Raises InputError where it has none, or one cannot be read."""
+    return {path.name: read(path) for path in paths_of(folder)}
+
+
+def paths_of(folder: str | Path) -> list[Path]:
+    """The files of a folder that may be runs, in order. Raises InputError where there are none."""
     place = Path(folder)
     if not place.is_dir():
         raise InputError(
@@ -256,7 +264,7 @@ def read_all(folder: str | Path) -> dict[str, Run]:
             f"no run files in `{folder}`",
             hint=f"`moecalc profile MODEL --save {folder}/run{SUFFIX}` writes one",
         )
-    return {path.name: read(path) for path in paths}
+    return paths
 
 
 def write(path: str | Path, run: Run) -> None:
@@ -270,4 +278,4 @@ def write(path: str | Path, run: Run) -> None:
 
 
 def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
+    return text if text[:2].isupper() else text[:1].lower() + text[1:]  # `JSON` stays

@@ -102,6 +102,7 @@ def fitted(data: Table, predictions: list[LeftOut]) -> Fit:
             regime: Spans(
                 batch=span(r.batch for r in data.rows if r.regime == regime),
                 tokens=span(r.tokens for r in data.rows if r.regime == regime),
+                reach=reach([r for r in data.rows if r.regime == regime]),
                 devices=span(r.devices for r in data.rows if r.regime == regime),
                 past=longest_past([r for r in data.rows if r.regime == regime]),
                 judged=judged([p for p in predictions if p.regime == regime], GROUPS),
@@ -113,6 +114,12 @@ def fitted(data: Table, predictions: list[LeftOut]) -> Fit:
         hardware=by_hardware(predictions),
         sources=tuple(sorted({found.source for found in data.rows})),
     )
+
+
+def reach(rows) -> dict[str, Range]:
+    """Tokens from the fewest to the most that were measured on each class of hardware."""
+    classes = sorted({r.hardware for r in rows})
+    return {name: span(r.tokens for r in rows if r.hardware == name) for name in classes}
 
 
 def longest_past(rows) -> dict[str, int]:

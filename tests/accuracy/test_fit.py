@@ -61,6 +61,17 @@ def test_coefficients_are_those_stored(name):
     assert [c.value for c in again] == pytest.approx([c.value for c in stored.coefficients], rel=1e-3)
 
 
+@pytest.mark.parametrize("name", sorted(BY_NAME), ids=".".join)
+def test_reach_is_of_the_measurements_of_each_class_of_hardware(name):
+    rows = table(BY_NAME[name]).rows
+    for regime, spans in fit(*name).regimes.items():
+        own = [(row.hardware, row.tokens) for row in rows if row.regime == regime]
+        assert spans.reach.keys() == spans.hardware.keys() == {hardware for hardware, _ in own}
+        for hardware, span in spans.reach.items():
+            tokens = [of for where, of in own if where == hardware]
+            assert (span.low, span.high) == (min(tokens), max(tokens))
+
+
 def test_the_whole_procedure_gives_what_is_stored(prefill):
     stored = [row for row in left_out() if (row.engine_class, row.fitted_on) == ("serving", "phase")]
     ids = {row.id: row for row in stored if row.regime.startswith("prefill")}

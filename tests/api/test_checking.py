@@ -153,6 +153,13 @@ def test_an_estimate_fails_only_under_the_data_it_was_set_against(tmp_path, data
     assert found["total"].status == "fail"  # exact, whatever the data
 
 
+def test_a_served_batch_is_held_to_what_speed_leads_with(tmp_path):
+    limits = {"decode tok/s@1xh100,batch=64": ">= 1 tok/s"}
+    (only,) = outcomes(budgets(tmp_path, limits, model="llama-3.1-8b", data_version=DATA_VERSION)).values()
+    found = moecalc.speed("llama-3.1-8b", "h100", batch=64)
+    assert float(only.figure.value) == pytest.approx(found.expected_tokens_per_second, rel=1e-12)
+
+
 def test_a_speed_on_devices_that_do_not_hold_the_model_is_none(tmp_path):
     limits = {"decode ceiling tok/s@1xrtx-4090": ">= 1 tok/s"}
     (found,) = outcomes(budgets(tmp_path, limits, "llama-3.1-70b", data_version=DATA_VERSION)).values()

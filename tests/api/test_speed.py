@@ -4,16 +4,18 @@ import math
 
 import pytest
 
+from moecalc.api.batches import batches_of
 from moecalc.api.candidates import fleets_of
 from moecalc.api.cost import cost
 from moecalc.api.fleets import fleet_of
 from moecalc.api.loading import load
 from moecalc.api.serving import serve
 from moecalc.api.speed import speed
-from moecalc.api.sweep import batches_of, sweep
+from moecalc.api.sweep import sweep
 from moecalc.calc.speed.expectation import Expected, NoExpectation
 from moecalc.calc.speed.speed_lines import speed_report
 from moecalc.errors import InputError, UndeterminedError
+from moecalc.render.speed import verdict
 from moecalc.render.speed_remarks import remarks
 from moecalc.specs.measurements import measurements
 from moecalc.specs.plan import Plan
@@ -105,6 +107,34 @@ def test_a_batch_is_expected_by_itself_and_under_continuous_batching():
     assert speed("deepseek-v3", on("8xh200")).served is None
 
 
+def test_the_lines_have_what_the_text_leads_with():
+    """Nobody measured enough batches that only decode on this card: the text leads with continuous batching."""
+    found = speed("llama-3.1-8b", on("h100"), batch=64)
+    assert isinstance(found.decode.expected, NoExpectation)
+    assert found.expected is found.served
+    (model,) = speed_report(found).models
+    lines = {line.id: line for line in model.lines}
+    middle = lines["speed.decode.expected_tokens_per_second"]
+    assert middle.value == 64 / found.served.seconds
+    assert (middle.low, middle.high) == (64 / found.served.high_seconds, 64 / found.served.low_seconds)
+    assert lines["speed.decode.expected_low"].value == middle.low
+    assert lines["speed.decode.expected_high"].value == middle.high
+    assert "continuous batching" in middle.label
+    assert middle.note.startswith("continuous batching, prompts of 2,731 tokens and answers of 2,731; fitted")
+    assert f"expected {1 / found.served.seconds:.1f} per sequence" in verdict(found)
+    assert "under continuous batching" in verdict(found)
+
+
+def test_a_batch_that_only_decodes_leads_where_it_was_measured():
+    found = speed("llama-3.1-8b", on("gb10"), batch=8, quant="q4_k_m", engine="llama.cpp", context=1024)
+    assert found.expected is found.decode.expected
+    assert found.expected.regime == "decode-static-batch"
+    (model,) = speed_report(found).models
+    line = next(line for line in model.lines if line.id == "speed.decode.expected_tokens_per_second")
+    assert line.value == 8 / found.decode.expected.seconds
+    assert "continuous" not in line.label + line.note
+
+
 def test_an_expectation_is_never_faster_than_the_unconditional_ceiling():
     known = 0
     for model, gpu, batch, quant in (
@@ -128,7 +158,7 @@ def test_where_nothing_is_expected_the_reason_is_said():
     assert isinstance(found.decode.expected, NoExpectation)
     assert found.decode.expected.reason
     assert found.latency_seconds is None
-    assert found.decode.expected_tokens_per_second is None
+    assert found.expected_tokens_per_second is None
 
 
 def test_a_figure_above_the_ceiling_is_impossible():

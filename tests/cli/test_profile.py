@@ -5,6 +5,7 @@ import json
 import jsonschema
 import pytest
 
+from moecalc.errors import InputError
 from moecalc.render.profile import profile_markdown, profile_text
 from moecalc.specs import runs
 from tests.console import ROOT, run
@@ -95,6 +96,33 @@ def test_accuracy_folds_stored_runs_in(folder, stored, tmp_path):
     assert run(f"moecalc accuracy --runs {empty}", 120).returncode == 2
 
 
+def test_a_length_beyond_the_trained_one_is_warned_of(folder):
+    asked = f"moecalc profile {folder / 'config.json'} --cpu --prompt 8 --repeat 1 --layers kinds"
+    found = run(f"{asked} --context 600", 100)
+    assert found.returncode == 0, found.stderr
+    assert "warning: context 600 is beyond the trained length of 512" in found.stderr
+    assert "ratio: measured / computed" in " ".join(found.stdout.split())
+
+
+def test_files_are_checked_before_anything_is_run(monkeypatch, tmp_path, folder):
+    from moecalc.cli import profile as command
+    from moecalc.profile.measure import profiling
+
+    monkeypatch.setattr(profiling, "profile", lambda *_: pytest.fail("ran"))
+    for options in ({"save": f"{tmp_path}"}, {"trace": f"{tmp_path / 'none' / 'trace.json'}"}):
+        with pytest.raises(InputError, match="cannot write"):
+            command.command(f"{folder / 'config.json'}", cpu=True, **options)
+
+
+def test_accuracy_counts_a_run_once_and_says_which_model_is_alone(stored, tmp_path):
+    runs.write(tmp_path / "one.json", stored)
+    runs.write(tmp_path / "again.json", stored)
+    found = run(f"moecalc accuracy --runs {tmp_path} --json", 120)
+    assert found.returncode == 0, found.stderr
+    assert "`one.json` is the same run as `again.json`: counted once" in found.stderr
+    assert f"there are runs of `{stored.model}` alone" in found.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -103,7 +131,10 @@ def test_accuracy_folds_stored_runs_in(folder, stored, tmp_path):
         ("--cpu --batch x", "is not a number of sequences"),
         ("--cpu --routing zipf", "exponent"),
         ("--cpu --context 0", "0"),
-        ("--cpu --save /no/such/folder/run.json", "cannot write run file"),
+        ("--cpu --save /no/such/folder/run.json", "no folder `/no/such/folder`"),
+        ("--cpu --save .", "is a directory"),
+        ("--cpu --trace /no/such/folder/trace.json", "cannot write `--trace"),
+        ("--cpu --seed -1", "`--seed` is -1"),
         ("--cpu --json --markdown", "exclude"),
     ],
 )

@@ -80,7 +80,7 @@ def test_what_does_not_fit_is_said_first():
 def test_expectations_and_their_footnotes_stay_at_any_width():
     for columns in (60, 80, 120):
         said = run("moecalc speed deepseek-v3 --gpu 8xh200 --batch 1..64", columns).stdout
-        assert "per user  expected" in said
+        assert "per user   expected" in said
         assert "expected: fitted" in said
 
 

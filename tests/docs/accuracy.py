@@ -49,6 +49,8 @@ minimum of {LEAST_ROWS} measurements on {LEAST_DEVICES} groups of devices, below
 - The interval of an expectation holds from the 10th to the 90th percentile of measured / predicted, of those
   predictions. It is of the regime on the same class of hardware; where these are fewer than the minimum, the wider of
   the regime's on all hardware and the class's in all regimes.
+- Nothing is expected of contexts, or prompts, more than twice beyond the longest that were measured in the regime on
+  the same class of hardware (or less than half the shortest), though other classes were measured there.
 - A step of a layer split is the steps of its devices one after another, and both regimes are of one fit: at contexts
   far from those that were measured of splits, those of one device count, with the wider of both intervals.
 - Of a served request, decoding runs at the batch that 90% of memory holds at the request's full length, if that is

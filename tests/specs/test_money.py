@@ -36,7 +36,13 @@ def test_amounts():
         (money.usd, "--price", "nan"),
         (money.usd, "--price", float("inf")),
         (money.usd, "--price", True),
+        (money.usd, "--price", "1e30"),
+        (money.usd, "--price", "1e-30"),
         (money.watts, "--power", "0W"),
+        (money.watts, "--power", "2MW"),
+        (money.watts, "--power", "2000kW"),
+        (money.hours, "--lifetime", "101y"),
+        (money.share, "--busy", "1e-9"),
         (money.watts, "--power", "700V"),
         (money.watts, "--power", "-1W"),
         (money.hours, "--lifetime", "4"),
@@ -54,3 +60,19 @@ def test_amounts_that_cannot_be_are_refused_by_name(read, option, value):
     assert option in caught.value.message
     assert str(value) in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("option", "per", "most", "beyond", "said"),
+    [
+        ("--price", "per GPU-hour", "1000", "30000", "`--hardware-price` is what a GPU costs to buy"),
+        ("--electricity", "per kWh", "10", "12", "12 cents are `--electricity 0.12`"),
+        ("--hardware-price", "per GPU", "10,000,000", "1e8", "at most 10,000,000 USD per GPU"),
+    ],
+)
+def test_amounts_of_another_unit_are_refused(option, per, most, beyond, said):
+    assert money.usd(option, most, per=per) == Decimal(most.replace(",", ""))
+    with pytest.raises(InputError) as caught:
+        money.usd(option, beyond, per=per)
+    assert caught.value.message == f"`{option}` is {beyond}"
+    assert said in caught.value.hint

@@ -13,6 +13,7 @@ from moecalc.calc.cost.energy import Draw, Energy, energy
 from moecalc.calc.cost.figure import Figure
 from moecalc.calc.cost.outlay import Outlay
 from moecalc.calc.cost.pace import MILLION, Pace
+from moecalc.calc.cost.plans import Plans
 from moecalc.calc.cost.request import RequestTime, Split
 from moecalc.calc.speed.speculation import Gain, Speculation
 from moecalc.ir.numeric import Number
@@ -46,7 +47,7 @@ class RequestCost(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def seconds(self) -> Figure[float]:
         """Deployment-seconds of a request."""
-        return self.time.overlapped if self.splits is None else self.splits.map(lambda split: split.seconds)
+        return self.time.seconds(self.pools)
 
     @property
     def moved_seconds(self) -> float | None:
@@ -110,6 +111,8 @@ class Cost(Answer, msgspec.Struct, frozen=True, kw_only=True):
     defaults: dict[str, str | int]
     routing_words: str = "uniform"
     """How tokens are taken to choose their experts."""
+    plans: Plans | None = None
+    """This plan among the others that the devices allow; None where the plan was named, or there is no other."""
     speculation: Speculation | None = None
     """At the batches of the curve; None where it was not asked for."""
     in_ram_bytes: Number = 0

@@ -9,15 +9,17 @@ from moecalc.calc.cost.cost import Cost, RequestCost
 from moecalc.calc.cost.energy import Draw
 from moecalc.calc.cost.figure import Figure
 from moecalc.calc.cost.pace import Pace
+from moecalc.calc.cost.plans import Plans, Priced
 from moecalc.calc.cost.request import SERVED, Split
 from moecalc.calc.deploy.budget import MOST_SEQUENCES
 from moecalc.calc.speed.expectation import Expected, NoExpectation
 from moecalc.calc.speed.speculation import Speculation
 from moecalc.report import Line, ModelReport, Report
 
-FLOOR = "at the ceiling of speed: no engine does it for less"
+FLOOR = "at the ceiling of speed: no engine does it for less under this plan"
 UNCONDITIONAL = (
-    "at the ceiling of speed, all tokens of a step on the same experts: no engine does it for less"
+    "at the ceiling of speed, all tokens of a step on the same experts: no engine does it for less under this "
+    "plan"
 )
 
 
@@ -32,6 +34,7 @@ def cost_report(cost: Cost) -> Report:
             "cost": {
                 "fleet": cost.fleet,
                 "plan": cost.plan.words,
+                "plans": None if cost.plans is None else _plans(cost.plans),
                 "batch": cost.batch,
                 "context": cost.context,
                 "prompt": cost.prompt,
@@ -51,6 +54,20 @@ def cost_report(cost: Cost) -> Report:
             },
         },
     )
+
+
+def _plans(plans: Plans) -> dict[str, Any]:
+    known = plans.chosen.usd.expected is not None
+    return {
+        "tried": plans.tried,
+        "chosen": _priced(plans.chosen),
+        "cheapest_at_ceiling": _priced(plans.at_ceiling or plans.chosen),
+        "cheapest_as_expected": _priced(plans.as_expected or plans.chosen) if known else None,
+    }
+
+
+def _priced(found: Priced) -> dict[str, Any]:
+    return {"plan": found.plan.words, "batch": found.batch, "usd": _plain(found.usd)}
 
 
 def _power(draw: Draw) -> dict[str, Any]:
@@ -91,8 +108,8 @@ def at_ceiling(cost: Cost) -> str:
     if not cost.is_sparse:
         return FLOOR
     if cost.routing_words == "uniform":
-        return "at the ceiling of speed where tokens choose experts uniformly"
-    return f"at the ceiling of speed under {cost.routing_words} routing"
+        return "at the ceiling of speed under this plan, tokens choosing experts uniformly"
+    return f"at the ceiling of speed under this plan and {cost.routing_words} routing"
 
 
 def _lines(cost: Cost) -> Iterator[Line]:
@@ -207,7 +224,7 @@ def _energies(cost: Cost) -> Iterator[Line]:
         if used is None:
             yield Line(id=name, label=label, value=None, unit="Wh", basis="estimate", note=cost.draw_words)
             continue
-        note = f"at the ceiling of speed; {cost.draw_words}; {_counted(cost)}"
+        note = f"at the ceiling of speed under this plan; {cost.draw_words}; {_counted(cost)}"
         yield Line(
             id=name, label=label, value=used.watt_hours.ceiling, unit="Wh", basis="estimate", note=note
         )

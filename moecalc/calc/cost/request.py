@@ -58,6 +58,10 @@ class RequestTime(msgspec.Struct, frozen=True, kw_only=True):
         """All three, one after another."""
         return added(self.new, self.cached, self.output)
 
+    def seconds(self, pools: int) -> Figure[float]:
+        """Of a request in one pool, or in two what the split takes, its idle time included."""
+        return self.overlapped if pools == 1 else self.splits.map(lambda split: split.seconds)
+
     @property
     def splits(self) -> Figure[Split]:
         """Two pools, as the ceiling asks for them and as the expectation does."""

@@ -158,6 +158,24 @@ class Roofline(msgspec.Struct, frozen=True, dict=True, kw_only=True):
             for index, stage in enumerate(self.sharded.stages)
         )
 
+    def stages(self, batch: Number, context: Number, routing: Routing = UNIFORM) -> tuple[StepTime, ...]:
+        """What each pipeline stage does of a decode step of `batch` sequences, all at once."""
+        work = Work(Step.decode(context))
+        costs = tuple(self._cost(work, machine) for machine in self.machines)
+        own = -(-batch // self.plan.replicas)
+        found = [self._stage(index, work, costs, batch, own, routing) for index in range(self.plan.pipeline)]
+        return tuple(
+            StepTime(
+                seconds=maximum(memory, compute),
+                memory_seconds=memory,
+                compute_seconds=compute,
+                weight_bytes=weights,
+                state_bytes=state,
+                flops=self.layer_share(index) * batch * self._flops(work),
+            )
+            for index, (memory, compute, weights, state) in enumerate(found)
+        )
+
     def _step(self, work: Work, batch: Number, routing: Routing) -> StepTime:
         plan = self.plan
         costs = tuple(self._cost(work, machine) for machine in self.machines)

@@ -20,6 +20,7 @@ from moecalc.calc.speed.roofline import Roofline, StepTime
 from moecalc.calc.speed.speculation import Speculation
 from moecalc.calc.speed.speed_groups import GroupTime, decode_groups
 from moecalc.calc.speed.traffic import UNIFORM, Routing
+from moecalc.calc.speed.turns import Turns, step_of, turns
 from moecalc.report import Answer
 from moecalc.specs.fleet import Fleet
 from moecalc.specs.plan import Plan
@@ -51,21 +52,6 @@ class Decode(msgspec.Struct, frozen=True, kw_only=True):
     def unconditional_tokens_per_second(self) -> float:
         """Tokens per second of all sequences that nothing exceeds, however tokens are routed."""
         return float(self.batch / self.unconditional.seconds)
-
-    @property
-    def expected_tokens_per_second(self) -> float | None:
-        """What good engines reach, all sequences together; None where nothing is expected."""
-        return self.batch / self.expected.seconds if isinstance(self.expected, Expected) else None
-
-    @property
-    def expected_low(self) -> float | None:
-        """The lower end of its interval."""
-        return self.batch / self.expected.high_seconds if isinstance(self.expected, Expected) else None
-
-    @property
-    def expected_high(self) -> float | None:
-        """The upper end of its interval."""
-        return self.batch / self.expected.low_seconds if isinstance(self.expected, Expected) else None
 
 
 class Prefill(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +129,31 @@ class Speed(Answer, msgspec.Struct, frozen=True, dict=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
     @property
+    def expected(self) -> Expected | NoExpectation:
+        """The decode step that the answer leads with: of a batch that only decodes, else under continuous batching."""
+        if isinstance(self.decode.expected, NoExpectation) and isinstance(self.served, Expected):
+            return self.served
+        return self.decode.expected
+
+    @property
+    def expected_tokens_per_second(self) -> float | None:
+        """The same as tokens per second of all sequences together; None where nothing is expected."""
+        expected = self.expected
+        return self.decode.batch / expected.seconds if isinstance(expected, Expected) else None
+
+    @property
+    def expected_low(self) -> float | None:
+        """The lower end of its interval."""
+        expected = self.expected
+        return self.decode.batch / expected.high_seconds if isinstance(expected, Expected) else None
+
+    @property
+    def expected_high(self) -> float | None:
+        """The upper end of its interval."""
+        expected = self.expected
+        return self.decode.batch / expected.low_seconds if isinstance(expected, Expected) else None
+
+    @property
     def is_held(self) -> bool:
         """Whether the devices hold it, with the RAM where it was named."""
         return self.held.fits or self.hybrid is not None
@@ -189,7 +200,22 @@ class Speed(Answer, msgspec.Struct, frozen=True, dict=True, kw_only=True):
         """Where a decode step's bytes and FLOPs are, by component; empty where part of the model lies in RAM."""
         if self.hybrid is not None:
             return ()
-        return decode_groups(self.roofline, self.decode.batch, self.decode.context, self.routing)
+        found = self.turns
+        return decode_groups(
+            self.roofline,
+            self.decode.batch if found is None else found.batch,
+            self.decode.context,
+            self.routing,
+            stages=None if found is None else found.stages,
+            times=1 if found is None else found.times,
+        )
+
+    @cached_property
+    def turns(self) -> Turns | None:
+        """How the sequences are dealt out to pipeline stages; None where all pass them at once."""
+        if self.hybrid is not None:
+            return None
+        return turns(self.roofline, self.decode.batch, self.decode.context, self.routing)
 
     @cached_property
     def communication(self) -> Communication:
@@ -205,7 +231,9 @@ class Speed(Answer, msgspec.Struct, frozen=True, dict=True, kw_only=True):
     @property
     def bound(self) -> str:
         """What binds a decode step at the ceiling."""
-        return self.hybrid.bound if self.hybrid is not None else binding(self.decode.ceiling)
+        if self.hybrid is not None:
+            return self.hybrid.bound
+        return binding(self.decode.ceiling if self.turns is None else self.turns.step)
 
     @cached_property
     def changes(self) -> tuple[tuple[int, str], ...]:
@@ -230,7 +258,7 @@ def changes(roofline: Roofline, context: int, routing: Routing = UNIFORM) -> tup
     """The resource that binds a decode step from each batch on: (1, "weights"), (97, "state") ..."""
 
     def at(batch: int) -> str:
-        return binding(roofline.decode(batch, context, routing))
+        return binding(step_of(roofline, batch, context, routing))
 
     found = [(1, at(1))]
     low = 1

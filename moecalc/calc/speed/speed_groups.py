@@ -25,7 +25,7 @@ READ_BY = {
 
 
 class GroupTime(msgspec.Struct, frozen=True, kw_only=True):
-    """One component's part of a decode step, on the fullest rank, over all pipeline stages."""
+    """One component's part of a decode step, on the fullest rank, over the pipeline stages that were asked about."""
 
     name: str
     weight_bytes: float
@@ -51,13 +51,23 @@ class _Sums:
 
 
 def decode_groups(
-    roofline: Roofline, batch: int, context: int, routing: Routing = UNIFORM
+    roofline: Roofline,
+    batch: int,
+    context: int,
+    routing: Routing = UNIFORM,
+    stages: tuple[int, ...] | None = None,
+    times: int = 1,
 ) -> tuple[GroupTime, ...]:
-    """The components of a decode step, the slowest first; memory and compute each sum to the step's."""
+    """The components of a decode step, the slowest first; memory and compute each sum to the step's.
+
+    Of the pipeline stages named, or of all one after another; `times` such steps.
+    """
     plan, work = roofline.plan, Work(Step.decode(context))
     own = -(-batch // plan.replicas)
     sums: dict[str, _Sums] = defaultdict(_Sums)
     for index, stage in enumerate(roofline.sharded.stages):
+        if stages is not None and index not in stages:
+            continue
         machine = roofline.machine(index)
         pairs: dict[str, list[int]] = defaultdict(list)
         weights = roofline.sharded.rank_weights(index)
@@ -92,11 +102,11 @@ def decode_groups(
     made = [
         GroupTime(
             name=name,
-            weight_bytes=part.weight_bytes,
-            state_bytes=part.state_bytes,
-            flops=part.flops,
-            memory_seconds=part.memory_seconds,
-            compute_seconds=part.compute_seconds,
+            weight_bytes=times * part.weight_bytes,
+            state_bytes=times * part.state_bytes,
+            flops=times * part.flops,
+            memory_seconds=times * part.memory_seconds,
+            compute_seconds=times * part.compute_seconds,
             formats=tuple(sorted(part.formats, key=lambda format_: -part.formats[format_])),
         )
         for name, part in sums.items()

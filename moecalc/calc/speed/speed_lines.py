@@ -124,7 +124,10 @@ def warnings(speed: Speed) -> Iterable[str]:
             "says what would hold it"
         )
     if speed.is_bandwidth_only:
-        yield f"the decode ceiling is of bandwidth alone, and prefill has none: {no_peak(speed)}"
+        yield (
+            f"the decode ceiling is of bandwidth alone, and prefill has none: {no_peak(speed)}; `--peak 28TFLOP/s` "
+            "gives its dense 16-bit peak"
+        )
     held = max(reads.always + sum(part.stored for part in reads.routed) for reads in speed.roofline.traffics)
     if held < CACHE_BYTES and speed.hybrid is None:
         yield (
@@ -188,12 +191,13 @@ def _lines(speed: Speed) -> Iterable[Line]:
         "ceiling; all tokens share their experts",
     )
     yield line("decode.step_seconds", "a decode step at the ceiling", decode.ceiling.seconds, "s", under)
-    low, high = decode.expected_low, decode.expected_high
-    said = reason(decode.expected)
+    low, high = speed.expected_low, speed.expected_high
+    disturbed = isinstance(speed.expected, Expected) and speed.expected.regime == "served"
+    said = f"{_requests(speed) if disturbed else ''}{reason(speed.expected)}"
     yield line(
         "decode.expected_tokens_per_second",
-        f"decode as expected, {where}",
-        decode.expected_tokens_per_second,
+        f"decode as expected, {where}{', under continuous batching' if disturbed else ''}",
+        speed.expected_tokens_per_second,
         rate,
         said,
         low=low,
@@ -212,6 +216,11 @@ def _lines(speed: Speed) -> Iterable[Line]:
             formula="1 - (1 - top_k / experts)^tokens",
             note=f"{speed.routing.words} routing",
         )
+
+
+def _requests(speed: Speed) -> str:
+    prompt, output = speed.requests
+    return f"continuous batching, prompts of {prompt:,} tokens and answers of {output:,}; "
 
 
 def _prefill_lines(speed: Speed, line: Any) -> Iterable[Line]:

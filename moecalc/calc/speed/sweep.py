@@ -103,6 +103,8 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     expected: Expected | NoExpectation | None = None
     """None: not asked for."""
     expected_ttft: Expected | NoExpectation | None = None
+    latency_seconds: float | None = None
+    """Of the step as expected, what no bandwidth shortens; None where nothing is expected, or it was not asked for."""
 
     @property
     def per_user(self) -> float:
@@ -110,13 +112,31 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
         return 1 / self.seconds
 
     @property
+    def expected_bound(self) -> str | None:
+        """What binds the step as expected: latency where it alone takes longer than the ceiling; None: not known."""
+        if self.latency_seconds is None:
+            return None
+        return "latency" if self.latency_seconds > self.seconds else self.bound
+
+    @property
     def per_device(self) -> float:
         """Tokens per second for each device at the ceiling."""
         return self.batch / self.seconds / self.on.devices
 
     @property
+    def expected_per_user(self) -> float | None:
+        """The same as expected; None where nothing is."""
+        return 1 / self.expected.seconds if isinstance(self.expected, Expected) else None
+
+    @property
+    def expected_per_device(self) -> float | None:
+        """Tokens per second for each device as expected; None where nothing is."""
+        each = self.expected_per_user
+        return None if each is None else each * self.batch / self.on.devices
+
+    @property
     def expected_usd_per_million(self) -> float | None:
-        """The same at the speed that is expected; None where none is."""
+        """Of decoding a million tokens at the speed that is expected; None where none is."""
         return self.cost(self.expected.seconds) if isinstance(self.expected, Expected) else None
 
     @property
@@ -160,6 +180,9 @@ class Sweep(Answer, msgspec.Struct, frozen=True, kw_only=True):
     is_routed: bool
     points: tuple[Point, ...]
     frontier: tuple[Point, ...]
+    """At the ceiling."""
+    expected_frontier: tuple[Point, ...]
+    """As expected, among the points for which something is; empty where too many batches were named to ask of each."""
     slo: Slo | None
     at_ceiling: Choice | None
     """Under `slo`."""
@@ -169,6 +192,8 @@ class Sweep(Answer, msgspec.Struct, frozen=True, kw_only=True):
     """Kinds of devices of which no point could be chosen as expected -> why."""
     prices: tuple[str, ...]
     """Whose prices these are, and of when."""
+    batch_range: tuple[int, int] | None = None
+    """Where a range of batches was asked for: picks are of all of it, the points a selection."""
     busy: Decimal | None = None
     """Where the sweep is about cost, the share of the paid time that is worked: dollars pay for the rest too."""
     notes: tuple[str, ...] = ()
@@ -197,8 +222,23 @@ def cheapest_frontier(points: Iterable[Point]) -> tuple[Point, ...]:
     return _frontier(points, lambda point: point.usd_per_million, SAME_PRICE)
 
 
+def expected_frontier(points: Iterable[Point], in_dollars: bool) -> tuple[Point, ...]:
+    """The same of what is expected, in dollars or per device; points of which nothing is expected are in none."""
+    known = [point for point in points if isinstance(point.expected, Expected)]
+
+    def per_user(point: Point) -> float:
+        return point.expected_per_user or 0.0
+
+    if in_dollars:
+        return _frontier(known, lambda point: point.expected_usd_per_million, SAME_PRICE, per_user)
+    return _frontier(known, lambda point: -(point.expected_per_device or 0.0), speed_of=per_user)
+
+
 def _frontier(
-    points: Iterable[Point], loss_of: Callable[[Point], float | None], margin: float = 0.0
+    points: Iterable[Point],
+    loss_of: Callable[[Point], float | None],
+    margin: float = 0.0,
+    speed_of: Callable[[Point], float] = lambda point: point.per_user,
 ) -> tuple[Point, ...]:
     """Kept are points of less loss, by more than that share, than all that are faster per user."""
     kinds: dict[str, list[tuple[float, Point]]] = {}
@@ -208,11 +248,24 @@ def _frontier(
     kept = []
     for kind in sorted(kinds):
         least = None
-        for loss, point in sorted(kinds[kind], key=lambda pair: (-pair[1].per_user, pair[0])):
+        for loss, point in sorted(kinds[kind], key=lambda pair: (-speed_of(pair[1]), pair[0])):
             if least is None or loss < least - margin * abs(least):
                 kept.append(point)
                 least = loss
     return tuple(kept)
+
+
+def judged(point: Point, slo: Slo, expected: bool) -> tuple[float, dict[str, float]] | None:
+    """Seconds of a step and the limits that are missed, at the ceiling or as expected; None where nothing is known."""
+    if not expected:
+        return point.seconds, slo.misses(point.on.ttft_seconds, point.seconds)
+    decode, first = point.expected, point.expected_ttft
+    if not isinstance(decode, Expected):
+        return None
+    if slo.ttft_seconds is not None and not isinstance(first, Expected):
+        return None
+    ttft = _held(first, slo) if isinstance(first, Expected) else None
+    return decode.seconds, slo.misses(ttft, _held(decode, slo))
 
 
 def choose(points: Sequence[Point], slo: Slo, expected: bool) -> Choice | None:
@@ -223,21 +276,11 @@ def choose(points: Sequence[Point], slo: Slo, expected: bool) -> Choice | None:
 
     Cheapest: dollars per token where every device has a price, else device-seconds per token.
     """
-    judged = []
-    for point in points:
-        if expected:
-            decode, first = point.expected, point.expected_ttft
-            if not isinstance(decode, Expected) or (
-                slo.ttft_seconds is not None and not isinstance(first, Expected)
-            ):
-                continue
-            ttft = _held(first, slo) if isinstance(first, Expected) else None
-            judged.append((point, decode.seconds, slo.misses(ttft, _held(decode, slo))))
-        else:
-            judged.append((point, point.seconds, slo.misses(point.on.ttft_seconds, point.seconds)))
-    if not judged:
+    found = [(point, judged(point, slo, expected)) for point in points]
+    entries = [(point, *held) for point, held in found if held is not None]
+    if not entries:
         return None
-    keeping = [entry for entry in judged if not entry[2]]
+    keeping = [entry for entry in entries if not entry[2]]
     if keeping:
         priced = all(entry[0].on.usd_per_hour is not None for entry in keeping)
 
@@ -247,8 +290,8 @@ def choose(points: Sequence[Point], slo: Slo, expected: bool) -> Choice | None:
 
         best = min(keeping, key=cost)
     else:
-        best = min(judged, key=lambda entry: max(entry[2].values()))
-    return Choice(point=best[0], expected=expected, misses=best[2], considered=len(judged))
+        best = min(entries, key=lambda entry: max(entry[2].values()))
+    return Choice(point=best[0], expected=expected, misses=best[2], considered=len(entries))
 
 
 def unjudged(points: Iterable[Point], allowed: Iterable[Point], slo: Slo) -> dict[str, str]:

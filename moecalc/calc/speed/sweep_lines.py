@@ -38,7 +38,9 @@ def _beside(sweep: Sweep) -> dict[str, Any]:
             "as_expected": _choice(sweep.as_expected),
             "left_out": [{"devices": kind, "reason": why} for kind, why in sweep.left_out.items()],
         },
+        "batches": None if sweep.batch_range is None else list(sweep.batch_range),
         "frontier": [point_dict(point) for point in sweep.frontier],
+        "expected_frontier": [point_dict(point) for point in sweep.expected_frontier],
         "points": [point_dict(point) for point in sweep.points],
         "prices": list(sweep.prices),
         "busy": None if sweep.busy is None else str(sweep.busy),
@@ -62,7 +64,11 @@ def point_dict(point: Point) -> dict[str, Any]:
         "usd_per_hour": point.on.usd_per_hour,
         "decode_usd_per_million_tokens": point.usd_per_million,
         "expected_decode_usd_per_million_tokens": point.expected_usd_per_million,
+        "expected_tokens_per_second_per_user": point.expected_per_user,
+        "expected_tokens_per_second_per_device": point.expected_per_device,
     }
+    if point.latency_seconds is not None:
+        made |= {"expected_binds": point.expected_bound, "expected_latency_seconds": point.latency_seconds}
     if point.expected is not None:
         made["expected"] = expectation(point.expected)
     if point.expected_ttft is not None:

@@ -40,11 +40,15 @@ class SharedBlocks(Block, frozen=True, kw_only=True):
             indices = tuple(
                 index for layer, index in enumerate(site.indices) if uses[layer % self.copies] == applications
             )
-            yield from self._lower_copies(
+            yield from self.lower_copies(
                 msgspec.structs.replace(
                     site, layers=copies, applications=applications * site.applications, indices=indices
                 )
             )
+        yield from self.lower_own(site)
+
+    def lower_own(self, site: Site) -> Iterator[Row]:
+        """What each layer has of its own: its projection and adapters."""
         yield from site.linear(Role.RECURRENT_PROJECTION, site.hidden_axis, site.hidden_axis)
         if self.attention_adapter_rank is not None:
             head_dim = Dim("head_dim", self.attention.head_dim)
@@ -58,7 +62,8 @@ class SharedBlocks(Block, frozen=True, kw_only=True):
     def _input(self) -> Axis:
         return axis(Dim("input_size", self.attention.input_size))
 
-    def _lower_copies(self, site: Site) -> Iterator[Row]:
+    def lower_copies(self, site: Site) -> Iterator[Row]:
+        """The stored blocks alone."""
         yield from norm_rows(self.norm, Role.NORM, site, self._input(), site.hidden_axis)
         yield from self.attention.lower(site)
         yield from self.ffn.lower(site)

@@ -67,6 +67,10 @@ class Layer(Block, frozen=True, kw_only=True):
     ffn: FFN | None = None
     beside: FFN | None = None
     """A second feed-forward in the same layer: LongCat's shortcut MoE, Arctic's residual MLP."""
+    beside_wiring: Literal["shortcut", "own_norms"] | None = None
+    """How it stands there. `shortcut`: it reads what `ffn` reads and joins the stream behind the next layer (LongCat);
+    `own_norms`: it and its router read the stream itself, it through a norm, and both outputs are normed before they
+    add up: three of the `extra_norms` (Gemma 4). It changes no count, and without it the profiler builds no layer."""
     mixer_beside: Mixer | None = None
     """A second mixer that reads the same normed input; both outputs add up (Falcon-H1)."""
     norm: Norm = "rms"
@@ -105,6 +109,7 @@ class Layer(Block, frozen=True, kw_only=True):
         require(
             bool(self.gated_norms) == bool(self.norm_gate_rank), "`norm_gate_rank` goes with `gated_norms`"
         )
+        require(not self.beside_wiring or self.beside, "`beside_wiring` goes with `beside`")
         require(
             not self.norm_behind_ffn or (self.ffn and self.norm_placement in ("pre", "ffn")),
             "`norm_behind_ffn` needs an `ffn` whose `norm_placement` has no norm there yet: `pre` or `ffn`",

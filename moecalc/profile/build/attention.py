@@ -10,16 +10,21 @@ from torch.nn import functional
 from moecalc.ir.blocks.attention import GQA
 from moecalc.ir.roles import Role
 from moecalc.ir.rows import Slots, SlotsKind
-from moecalc.profile.build.cache import LayerCache, remember
+from moecalc.profile.build.block_indexer import BlockScores
+from moecalc.profile.build.cache import LayerCache, Seen, remember
 from moecalc.profile.build.differential import Difference
 from moecalc.profile.build.dynamic_mask import KeyScores
 from moecalc.profile.build.elementwise import Norm, rotated
+from moecalc.profile.build.plan import signature
+from moecalc.profile.build.pooled_blocks import PooledBlocks
 from moecalc.profile.build.ranges import named
 from moecalc.profile.build.refusal import check_fields, refused
 from moecalc.profile.build.softmax import attend
 from moecalc.profile.build.tensors import Module, Store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from moecalc.profile.build.numerics import Numerics
@@ -47,6 +52,9 @@ KNOWN = [
     "values_are_keys",
     "dynamic_mask",
     "differential",
+    "shared_kv",
+    "indexer",
+    "input_size",
 ]
 
 
@@ -61,8 +69,10 @@ class Attention(Module):
         self._value_width = block.v_head_dim or block.head_dim
         biased = block.qkv_bias
         self.q, self.q_bias = store.take(Role.ATTENTION_Q), store.take_if(biased, Role.ATTENTION_BIAS)
-        self.k, self.k_bias = store.take(Role.ATTENTION_K), store.take_if(biased, Role.ATTENTION_BIAS)
-        own = not block.values_are_keys
+        reads = not block.shared_kv
+        self.k = store.take_if(reads, Role.ATTENTION_K)
+        self.k_bias = store.take_if(reads and biased, Role.ATTENTION_BIAS)
+        own = reads and not block.values_are_keys
         self.v = store.take_if(own, Role.ATTENTION_V)
         self.v_bias = store.take_if(biased and own, Role.ATTENTION_BIAS)
         self.q_norm: Norm | None = None
@@ -71,14 +81,18 @@ class Attention(Module):
         self.norm: Norm | None = None
         if block.qk_norm:
             self.q_norm = Norm(block.qk_norm, Role.ATTENTION_QK_NORM, store, numerics)
-            self.k_norm = Norm(block.qk_norm, Role.ATTENTION_QK_NORM, store, numerics)
-        if block.v_norm:
+            self.k_norm = Norm(block.qk_norm, Role.ATTENTION_QK_NORM, store, numerics) if reads else None
+        if block.v_norm and reads:
             self.v_norm = Norm(block.v_norm, Role.ATTENTION_NORM, store, numerics)
         self.sinks = store.take_if(block.sinks, Role.ATTENTION_SINKS)
         self.gate = store.take_if(block.gate, Role.ATTENTION_GATE)
         self.gate_bias = store.take_if(block.gate and block.gate_bias, Role.ATTENTION_BIAS)
         self.gate_head_bias = store.take_if(block.gate and block.gate_head_bias, Role.ATTENTION_BIAS)
         self.key_scores = KeyScores(block.dynamic_mask, store) if block.dynamic_mask else None
+        self.indexer: Module | None = None
+        if block.indexer:
+            chooser = PooledBlocks if block.indexer.pooled else BlockScores
+            self.indexer = chooser(block.indexer, block.kv_heads, store, numerics)
         if block.norm:
             self.norm = Norm(block.norm, Role.ATTENTION_NORM, store, numerics)
         self.difference: Difference | None = None
@@ -91,31 +105,32 @@ class Attention(Module):
         else:
             self._slots = Slots(SlotsKind.CHUNK, block.chunk) if block.chunk else Slots()
 
-    def forward(self, x: Tensor, call: Call, cache: LayerCache) -> Tensor:
-        """[batch, new, hidden] from the normed residual stream, of the same shape."""
-        with named("attention"):
-            return self._attend(x, call, cache)
+    def forward(self, x: Tensor, call: Call, cache: LayerCache, adapters: Sequence[Module] = ()) -> Tensor:
+        """[batch, new, hidden] from the normed residual stream, of the same shape.
 
-    def _attend(self, x: Tensor, call: Call, cache: LayerCache) -> Tensor:
+        `adapters` add to queries, keys and values what they make of `x`.
+        """
+        with named("attention"):
+            return self._attend(x, call, cache, tuple(adapters))
+
+    def _attend(self, x: Tensor, call: Call, cache: LayerCache, adapters: tuple[Module, ...]) -> Tensor:
         block, numerics = self._block, self._numerics
-        q, k = functional.linear(x, self.q, self.q_bias), functional.linear(x, self.k, self.k_bias)
-        v = k if self.v is None else functional.linear(x, self.v, self.v_bias)
-        if block.qk_norm_over == "full" and self.q_norm is not None and self.k_norm is not None:
-            q, k = self.q_norm(q), self.k_norm(k)
-        q, k = q.unflatten(-1, (block.heads, -1)), k.unflatten(-1, (block.kv_heads, -1))
-        v = v.unflatten(-1, (block.kv_heads, -1))
-        if block.qk_norm_over == "head" and self.q_norm is not None and self.k_norm is not None:
-            q, k = self.q_norm(q), self.k_norm(k)
-        if self.v_norm is not None:
-            v = self.v_norm(v)
+        q = functional.linear(x, self.q, self.q_bias)
+        if adapters:
+            q = q + adapters[0](x)
+        if block.qk_norm_over == "full" and self.q_norm is not None:
+            q = self.q_norm(q)
+        q = q.unflatten(-1, (block.heads, -1))
+        if block.qk_norm_over == "head" and self.q_norm is not None:
+            q = self.q_norm(q)
         if call.rotations is not None:
-            turn = call.rotations.of(block.head_dim)
-            q, k = rotated(q, turn, numerics), rotated(k, turn, numerics)
-        stored = cache[Role.ATTENTION_KEY_STATE], cache[Role.ATTENTION_VALUE_STATE]
-        seen = remember(self._slots, stored, (k, v), call.past)
+            q = rotated(q, call.rotations.of(block.head_dim), numerics)
+        seen = self._seen(x, call, cache, adapters)
         scale = numerics.attention_scale or block.head_dim**-0.5
         keys, values = seen.tensors
         added = None if self.key_scores is None else self.key_scores(values, seen, q.shape[1])
+        if self.indexer is not None:
+            added = self.indexer(x, call, cache)
         if self.difference is not None:
             values = self.difference.values(values)
         mixed = attend(q, keys, values, seen, scale=scale, sinks=self.sinks, added=added)
@@ -128,11 +143,40 @@ class Attention(Module):
             mixed = self.norm(mixed)
         return functional.linear(mixed, self.o, self.o_bias)
 
+    def _seen(self, x: Tensor, call: Call, cache: LayerCache, adapters: tuple[Module, ...]) -> Seen:
+        """The keys and values that the new tokens may see: of this layer, or of the one whose it reads."""
+        block, handed = self._block, call.handed.keys
+        if self.k is None:
+            if handed is None or signature(block) not in handed:
+                raise refused("`gqa` with `shared_kv` without the layer whose keys it reads")
+            return handed[signature(block)]
+        k = functional.linear(x, self.k, self.k_bias)
+        v = k if self.v is None else functional.linear(x, self.v, self.v_bias)
+        if adapters:
+            k, v = k + adapters[1](x), v + adapters[2](x)
+        if block.qk_norm_over == "full" and self.k_norm is not None:
+            k = self.k_norm(k)
+        k, v = k.unflatten(-1, (block.kv_heads, -1)), v.unflatten(-1, (block.kv_heads, -1))
+        if block.qk_norm_over == "head" and self.k_norm is not None:
+            k = self.k_norm(k)
+        if self.v_norm is not None:
+            v = self.v_norm(v)
+        if call.rotations is not None:
+            k = rotated(k, call.rotations.of(block.head_dim), self._numerics)
+        stored = cache[Role.ATTENTION_KEY_STATE], cache[Role.ATTENTION_VALUE_STATE]
+        seen = remember(self._slots, stored, (k, v), call.past)
+        if handed is not None:
+            handed[signature(block)] = seen
+        return seen
+
 
 def _check_together(block: GQA) -> None:
     """Raise InputError for parts that are built each, but not with one another."""
     if block.dynamic_mask and block.sinks:
         raise refused("`gqa` with `dynamic_mask` and `sinks`")
+    for name in ("window", "chunk", "sinks", "dynamic_mask", "shared_kv"):
+        if block.indexer and getattr(block, name):
+            raise refused(f"`gqa` with `indexer` and `{name}`")
     if block.differential and (block.gate or block.norm not in (None, "unweighted")):
         raise refused(f"`gqa` with `differential` and `{'gate' if block.gate else f'norm: {block.norm}'}`")
 

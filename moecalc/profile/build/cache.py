@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 JOINED = (Role.ATTENTION_LATENT_STATE, Role.ATTENTION_ROPE_KEY_STATE)
 """Rows that lie end to end in one tensor: absorbed attention reads both as its key, the first as its value."""
 
+GROWING = (SlotsKind.REMAINDER, SlotsKind.OVERLAP)
+"""Kinds whose slots come and go with the length of a sequence, and not only up to it."""
+
 ROWS = (SlotsKind.FULL, SlotsKind.WINDOW, SlotsKind.CHUNK)
 """Kinds whose slots are tokens."""
 
@@ -31,9 +34,17 @@ class LayerCache:
     """The states of one mixer: [batch, slots, ...] each, of a recurrence [batch, ...]."""
 
     def __init__(
-        self, rows: Iterable[Row], batch: int, slots: int, dtype: torch.dtype, device: torch.device
+        self,
+        rows: Iterable[Row],
+        batch: int,
+        slots: int,
+        dtype: torch.dtype,
+        device: torch.device,
+        source: int = 0,
     ) -> None:
+        """`source` counts the vectors that cross-attention reads."""
         self._tensors: dict[Role, list[Tensor]] = {}
+        self._growing: list[tuple[list[Tensor], int, Slots]] = []
         states = [row for row in rows if isinstance(row, State)]
         joined = [state for state in states if state.role in JOINED]
         if joined:
@@ -46,15 +57,38 @@ class LayerCache:
                 continue
             sizes = [int(dim.size) for dim in state.dims]
             if state.slots.kind is not SlotsKind.CONSTANT:
-                sizes.insert(0, int(state.slots.count(slots)))
+                from_source = state.slots.kind is SlotsKind.SOURCE
+                sizes.insert(0, source if from_source else int(state.slots.count(slots)))
             own = dtype_of(state.stored_as, dtype)
             made = torch.zeros(batch, *sizes, dtype=own, device=device)
-            self._tensors.setdefault(state.role, []).append(made)
+            of_role = self._tensors.setdefault(state.role, [])
+            of_role.append(made)
+            if state.slots.kind in GROWING:
+                self._growing.append((of_role, len(of_role) - 1, state.slots))
+
+    def every(self, role: Role) -> list[Tensor]:
+        """All states of that role; one whose slots come and go is replaced in this list."""
+        return self._tensors[role]
+
+    def resize(self, length: int) -> None:
+        """Give states whose slots come and go the slots of that many tokens."""
+        for of_role, number, slots in self._growing:
+            old, count = of_role[number], int(slots.count(length))
+            if old.shape[1] != count:
+                made = old.new_zeros(old.shape[0], count, *old.shape[2:])
+                kept = min(count, old.shape[1])
+                made[:, :kept] = old[:, :kept]
+                of_role[number] = made
 
     def __getitem__(self, role: Role) -> Tensor:
         """The only state of that role."""
         (tensor,) = self._tensors[role]
         return tensor
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no state has a slot."""
+        return not any(tensor.numel() for tensor in self.tensors())
 
     def tensors(self) -> Iterator[Tensor]:
         """Every state."""
@@ -69,7 +103,7 @@ class Cache:
         self.layers = layers
         self.batch = batch
         self.slots = slots
-        self.length = 0
+        self._length = 0
 
     def tensors(self) -> Iterator[Tensor]:
         """Every state of every layer."""
@@ -87,6 +121,18 @@ class Cache:
         self.length = 0
         for tensor in self.tensors():
             tensor.zero_()
+
+    @property
+    def length(self) -> int:
+        """The tokens that are seen; setting it back leaves what was stored of them, as far as there are slots."""
+        return self._length
+
+    @length.setter
+    def length(self, length: int) -> None:
+        self._length = length
+        for mixers in self.layers:
+            for cache in mixers:
+                cache.resize(length)
 
     def check(self, batch: int, new: int) -> None:
         """Raise InputError where a step does not fit."""
@@ -109,12 +155,13 @@ class Seen(NamedTuple):
     causal: bool
     """Each new token sees the keys up to its own, and there are none behind the first."""
     allowed: Tensor | None
-    """[new, keys] where `causal` does not say it; None where every new token sees every key."""
+    """[new, keys], or more axes before these where sequences differ, if `causal` does not say it; None where every new
+    token sees every key."""
 
     def masked(self, scores: Tensor, start: int = 0) -> Tensor:
         """Scores [..., queries, keys] of new tokens from `start` on, minus infinity for keys that one does not see."""
         queries, keys = scores.shape[-2:]
-        allowed = None if self.allowed is None else self.allowed[start : start + queries]
+        allowed = None if self.allowed is None else self.allowed[..., start : start + queries, :]
         if self.causal:
             allowed = torch.ones(queries, keys, dtype=torch.bool, device=scores.device).tril(start)
         return scores if allowed is None else scores.masked_fill(~allowed, float("-inf"))

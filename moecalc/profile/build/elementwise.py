@@ -72,11 +72,13 @@ def xielu(x: Tensor, alphas: Tensor, constants: Tensor) -> Tensor:
     return bent + slope * x
 
 
-def rotation(past: int, new: int, width: int, device: Any, numerics: Numerics) -> tuple[Tensor, Tensor]:
-    """Cosines and sines [new, width // 2] of the new tokens' positions (Su et al. 2021, arXiv 2104.09864)."""
+def rotation(
+    past: int, new: int, width: int, device: Any, numerics: Numerics, step: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [new, width // 2] of positions from `past` on, `step` apart (Su et al., arXiv 2104.09864)."""
     half = width // 2
     rates = numerics.rope_theta ** (-torch.arange(half, device=device, dtype=torch.float32) / half)
-    angles = torch.arange(past, past + new, device=device, dtype=torch.float32)[:, None] * rates
+    angles = (past + step * torch.arange(new, device=device, dtype=torch.float32))[:, None] * rates
     return angles.cos(), angles.sin()
 
 

@@ -36,16 +36,21 @@ class FeedForward(Module):
         self.norm = Norm(block.norm, Role.FFN_NORM, store, numerics) if block.norm else None
         self.down, self.down_bias = store.take(Role.FFN_DOWN), store.take_if(biased, Role.FFN_BIAS)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[batch, new, hidden], of the same shape."""
+    def forward(self, x: Tensor, adapter: Module | None = None) -> Tensor:
+        """[batch, new, hidden], of the same shape. An `adapter` adds to gate and up what it makes of `x`."""
         with named("ffn"):
             up = functional.linear(x, self.up, self.up_bias)
+            beside = 0
+            if adapter is not None:
+                beside, beside_up = adapter(x).chunk(2, -1)
+                up = up + beside_up
             if self.alphas is not None and self.constants is not None:
                 inner = xielu(up, self.alphas, self.constants)
             elif self.gate is None:
                 inner = activated(up, None, self._numerics)
             else:
-                inner = activated(functional.linear(x, self.gate, self.gate_bias), up, self._numerics)
+                gate = functional.linear(x, self.gate, self.gate_bias) + beside
+                inner = activated(gate, up, self._numerics)
             if self.norm is not None:
                 inner = self.norm(inner)
             return functional.linear(inner, self.down, self.down_bias)

@@ -33,6 +33,12 @@ def grouped_matmul(x: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
     return torch.cat(parts) if parts else x.new_empty(0, weight.shape[1])
 
 
+def ends_of(experts: Tensor, count: int) -> Tensor:
+    """[count]: the last row + 1 of each expert, of rows sorted by `experts` [rows]."""
+    each = torch.arange(count, device=experts.device)
+    return torch.searchsorted(experts, each, right=True, out_int32=True)
+
+
 def is_grouped(weight: Tensor) -> bool:
     """Whether torch multiplies all experts of this weight in one call."""
     if isinstance(weight, WeightOnly):  # made dense, which is better done by one expert at a time

@@ -40,6 +40,7 @@ KNOWN = [
     "rope_key_norm",
     "indexer",
     "query_gate",
+    "top_k",
 ]
 
 
@@ -72,8 +73,6 @@ class LatentAttention(Module):
         self.sinks = store.take_if(block.sinks, Role.ATTENTION_SINKS)
         self.indexer: LightningIndexer | None = None
         if block.indexer is not None:
-            if block.sinks:
-                raise refused("`mla` with `indexer` and `sinks`")
             self.indexer = LightningIndexer(block.indexer, block.qk_rope_head_dim, store, numerics)
         self.gate = store.take_if(block.gate, Role.ATTENTION_GATE)
         self.o, self.o_bias = store.take(Role.ATTENTION_O), store.take_if(biased, Role.ATTENTION_BIAS)
@@ -108,7 +107,9 @@ class LatentAttention(Module):
             q_rope, key = rotated(q_rope, turn, numerics), rotated(key[:, :, None], turn, numerics)[:, :, 0]
         stored = (cache[Role.ATTENTION_LATENT_STATE],)
         seen = remember(self._slots, stored, (torch.cat([latent, key], -1),), call.past)
-        added = None if self.indexer is None else self.indexer(x, query, call, cache)
+        added = self._chosen(x, query, call, cache)
+        if added is not None and self.sinks is not None:  # which goes through the mask of plain attention
+            seen, added = Seen(seen.tensors, causal=False, allowed=(added == 0)[:, :, None]), None
         form = self._absorbed if call.decoding else self._expanded
         mixed = form(q_nope, q_rope, seen, added)
         if gate is not None:
@@ -116,6 +117,16 @@ class LatentAttention(Module):
         if self.gate is not None:
             mixed = mixed * gates(x, self.gate, None, None, block.heads)
         return functional.linear(mixed.flatten(-2), self.o, self.o_bias)
+
+    def _chosen(self, x: Tensor, query: Tensor, call: Call, cache: LayerCache) -> Tensor | None:
+        """What the indexer adds to scores: this layer's, or the last one's before it; None where all keys take part."""
+        if self.indexer is not None:
+            call.handed.chosen = self.indexer(x, query, call, cache)
+        elif self._block.top_k is None:
+            return None
+        elif call.handed.chosen is None:
+            raise refused("`mla` with `top_k` without the layer whose indexer chooses")
+        return call.handed.chosen
 
     @property
     def _scale(self) -> float:

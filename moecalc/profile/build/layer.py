@@ -4,30 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from moecalc.ir.blocks.attention import GQA
-from moecalc.ir.blocks.delta import GatedDeltaNet, KimiDelta
-from moecalc.ir.blocks.ffn import Dense, Gated
-from moecalc.ir.blocks.lightning import LightningAttention
-from moecalc.ir.blocks.mamba import Mamba
-from moecalc.ir.blocks.mamba2 import Mamba2
-from moecalc.ir.blocks.mla import MLA
 from moecalc.ir.blocks.moe import MoE
-from moecalc.ir.blocks.rg_lru import RGLRU
-from moecalc.ir.blocks.short_conv import ShortConv
 from moecalc.ir.roles import Role
-from moecalc.profile.build.attention import Attention
+from moecalc.profile.build.altup import Laurel
 from moecalc.profile.build.cache import LayerCache
-from moecalc.profile.build.delta import DeltaNet, KimiDeltaAttention
 from moecalc.profile.build.elementwise import Norm
-from moecalc.profile.build.feed_forward import FeedForward
-from moecalc.profile.build.latent import LatentAttention
-from moecalc.profile.build.lightning import LinearAttention
-from moecalc.profile.build.mamba import SelectiveScan
-from moecalc.profile.build.mamba2 import StateSpace
 from moecalc.profile.build.mixture import Mixture
+from moecalc.profile.build.parts import made_feed_forward, made_mixer
+from moecalc.profile.build.per_layer import LayerInput
+from moecalc.profile.build.ranges import named
 from moecalc.profile.build.refusal import check_fields, refused
-from moecalc.profile.build.rg_lru import GatedRecurrence
-from moecalc.profile.build.short_conv import GatedConvolution
+from moecalc.profile.build.rwkv import ChannelMixing
+from moecalc.profile.build.shared_blocks import Entry
 from moecalc.profile.build.tensors import Module, Store
 
 if TYPE_CHECKING:
@@ -35,7 +26,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from moecalc.ir.blocks.base import Block
     from moecalc.ir.blocks.stack import Layer
     from moecalc.profile.build.numerics import Numerics
     from moecalc.profile.build.routing import Forced
@@ -53,20 +43,15 @@ KNOWN = (
     "shared",
     "residual_scales",
     "scalar",
+    "beside",
+    "beside_wiring",
+    "extra_norms",
+    "laurel",
+    "per_layer_input",
+    "gates",
+    "cross_attention",
+    "before",
 )
-
-MIXERS: dict[type[Block], type[Module]] = {
-    GQA: Attention,
-    MLA: LatentAttention,
-    GatedDeltaNet: DeltaNet,
-    KimiDelta: KimiDeltaAttention,
-    Mamba2: StateSpace,
-    Mamba: SelectiveScan,
-    LightningAttention: LinearAttention,
-    ShortConv: GatedConvolution,
-    RGLRU: GatedRecurrence,
-}
-"""The modules that mix positions, by the block they run."""
 
 
 class Sublayers(Module):
@@ -76,35 +61,35 @@ class Sublayers(Module):
         self, layer: Layer, store: Store, numerics: Numerics, index: int, forced: Forced | None
     ) -> None:
         super().__init__()
-        check_fields(layer, KNOWN)
-        self._placement = layer.norm_placement
+        _check(layer)
+        self._placement, self._wiring, self._index = layer.norm_placement, layer.beside_wiring, index
 
         def norm(there: object) -> Norm | None:
             return Norm(layer.norm, Role.NORM, store, numerics) if there else None
 
         before = self._placement in ("pre", "sandwich")
         after = self._placement in ("post", "sandwich")
-        if self._placement == "parallel" and not (layer.mixer and layer.ffn):
-            raise refused("a `parallel` layer of one sublayer")
-        if self._placement == "parallel" and layer.residual_scales:
-            raise refused("a `parallel` layer with `residual_scales`")
         self.mixer_norm = norm(layer.mixer and (before or self._placement == "parallel"))
         self.mixer_after = norm(layer.mixer and after)
         self.ffn_norm = norm(layer.ffn and (before or self._placement == "ffn"))
         self.ffn_after = norm(layer.ffn and (after or layer.norm_behind_ffn))
+        own = self._wiring == "own_norms"
+        self.dense_after, self.beside_norm, self.beside_after = norm(own), norm(own), norm(own)
         mixers = [mixer for mixer in (layer.mixer, layer.mixer_beside) if mixer is not None]
-        self.mixers = [_mixer(mixer, store, numerics) for mixer in mixers]
+        self._crosses = layer.cross_attention
+        self.mixers = [made_mixer(mixer, store, numerics, crosses=self._crosses) for mixer in mixers]
         for number, mixer in enumerate(self.mixers):
             self.add_module(f"mixer_{number}", mixer)
-        self.ffn: Module | None = None
-        if isinstance(layer.ffn, MoE):
-            self.ffn = Mixture(layer.ffn, store, numerics, index, forced)
-        elif isinstance(layer.ffn, Dense | Gated):
-            self.ffn = FeedForward(layer.ffn, store, numerics)
-        elif layer.ffn is not None:
-            raise refused(f"a feed-forward `{layer.ffn.__struct_config__.tag}`")
+        self.entry: Entry | None = None
+        """The way through a block shared with other layers, where the layer has one."""
+        self.ffn = made_feed_forward(layer.ffn, store, numerics, index, forced)
+        self.beside = made_feed_forward(layer.beside, store, numerics, index, forced)
+        self.laurel = Laurel(store, numerics) if layer.laurel else None
+        self.told = LayerInput(store, numerics) if layer.per_layer_input else None
         self.mixer_scale = store.take_if(layer.residual_scales and layer.mixer, Role.RESIDUAL_SCALE)
         self.ffn_scale = store.take_if(layer.residual_scales and layer.ffn, Role.RESIDUAL_SCALE)
+        self.mixer_gate = store.take_if(layer.gates and layer.mixer, Role.RESIDUAL_SCALE)
+        self.ffn_gate = store.take_if(layer.gates and layer.ffn, Role.RESIDUAL_SCALE)
         gated = [one for one in (self.mixer_norm, self.ffn_norm) if one is not None][: layer.gated_norms]
         if len(gated) < layer.gated_norms:
             raise refused(
@@ -116,30 +101,98 @@ class Sublayers(Module):
 
     def forward(self, x: Tensor, call: Call, caches: Sequence[LayerCache]) -> Tensor:
         """The residual stream [batch, new, hidden] behind the layer."""
-        normed = _through(self.mixer_norm, x)
+        if self._crosses and all(cache.is_empty for cache in caches):
+            return x
+        x = self.run(x, call, caches)
+        if self.told is not None:
+            with named("ffn"):
+                x = x + self.told(x, self.own(call))
+        return _scaled(x, self.scalar)
+
+    def own(self, call: Call) -> Tensor:
+        """What the layer is told of each token [batch, new, width]."""
+        if call.told is None:
+            raise refused("`per_layer_input` without an embedding's `per_layer`")
+        return call.told[:, :, self._index]
+
+    def run(self, x: Tensor, call: Call, caches: Sequence[LayerCache]) -> Tensor:
+        """The stream behind the sublayers."""
+        joining, call.handed.joining = call.handed.joining, None
+        entered = x if self.entry is None else x + self.entry(x, call, caches[len(self.mixers)])
+        normed = through(self.mixer_norm, entered)
+        made = self.mixed(normed, call, caches[: len(self.mixers)])
+        if self._placement == "parallel" and self.ffn is not None:
+            return x + made + self._feed(normed, call, caches)
+        if made is not None:
+            x = _scaled(x, self.mixer_scale) + _gated(through(self.mixer_after, made), self.mixer_gate)
+        if self.laurel is not None:
+            x = (x + self.laurel(normed)) * 2**-0.5
+        if self.ffn is not None:
+            made = _gated(through(self.ffn_after, self.fed(x, call, caches)), self.ffn_gate)
+            x = _scaled(x, self.ffn_scale) + made
+        return x if joining is None else x + joining
+
+    def mixed(self, normed: Tensor, call: Call, caches: Sequence[LayerCache]) -> Tensor | None:
+        """What the mixers make of the normed stream; None where there is none."""
         made = None
         for mixer, cache in zip(self.mixers, caches, strict=True):
             part = mixer(normed, call, cache)
             made = part if made is None else made + part
-        if self._placement == "parallel" and self.ffn is not None:
-            return _scaled(x + made + self.ffn(normed), self.scalar)
-        if made is not None:
-            x = _scaled(x, self.mixer_scale) + _through(self.mixer_after, made)
-        if self.ffn is not None:
-            x = _scaled(x, self.ffn_scale) + _through(self.ffn_after, self.ffn(_through(self.ffn_norm, x)))
-        return _scaled(x, self.scalar)
+        return made
+
+    def fed(self, x: Tensor, call: Call, caches: Sequence[LayerCache]) -> Tensor:
+        """What the feed-forwards make of the stream."""
+        normed = through(self.ffn_norm, x)
+        made = self._feed(normed, call, caches)
+        if self.beside is None:
+            return made
+        if self._wiring == "shortcut":
+            call.handed.joining = self.beside(normed)
+            return made
+        other = self.beside(through(self.beside_norm, x), x)
+        return through(self.dense_after, made) + through(self.beside_after, other)
+
+    def _feed(self, normed: Tensor, call: Call, caches: Sequence[LayerCache]) -> Tensor:
+        also: dict[str, object] = {}
+        if isinstance(self.ffn, Mixture):
+            also["ids"] = call.ids
+        elif isinstance(self.ffn, ChannelMixing):
+            also["cache"] = caches[-1]
+        made: Tensor = self.ffn(normed, **also)  # type: ignore[misc] # called where there is one
+        return made
 
 
-def _mixer(block: Block, store: Store, numerics: Numerics) -> Module:
-    made = MIXERS.get(type(block))
-    if made is None:
-        raise refused(f"a mixer `{block.__struct_config__.tag}`")
-    return made(block, store, numerics)
+def reads_keys(layer: Layer) -> bool:
+    """Whether the layer attends to keys and values of an earlier one."""
+    return isinstance(layer.mixer, GQA) and layer.mixer.shared_kv
 
 
-def _through(norm: Norm | None, x: Tensor) -> Tensor:
+def _check(layer: Layer) -> None:
+    """Raise InputError for parts that are not built, or not with one another."""
+    check_fields(layer, KNOWN)
+    if layer.norm_placement == "parallel":
+        if not (layer.mixer and layer.ffn):
+            raise refused("a `parallel` layer of one sublayer")
+        for name in ("residual_scales", "beside", "laurel", "gates"):
+            if getattr(layer, name):
+                raise refused(f"a `parallel` layer with `{name}`")
+    if layer.before and (not layer.mixer or layer.norm_placement != "pre"):
+        raise refused("`Layer` with `before` and no `pre` norm of a mixer behind it")
+    if layer.beside and not (layer.beside_wiring and layer.ffn and isinstance(layer.beside, MoE)):
+        raise refused("`Layer` with `beside` whose `beside_wiring` is not told")
+    if layer.extra_norms != (3 if layer.beside_wiring == "own_norms" else 0):
+        raise refused(f"`Layer` with `extra_norms: {layer.extra_norms}`")
+
+
+def through(norm: Norm | None, x: Tensor) -> Tensor:
+    """Normed, where there is a norm."""
     return x if norm is None else norm(x)
 
 
 def _scaled(x: Tensor, scale: Tensor | None) -> Tensor:
     return x if scale is None else x * scale
+
+
+def _gated(x: Tensor, gate: Tensor | None) -> Tensor:
+    """Times the hyperbolic tangent of a learned number (Llama 3.2's cross-attention layers)."""
+    return x if gate is None else x * torch.tanh(gate)

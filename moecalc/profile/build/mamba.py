@@ -31,6 +31,7 @@ KNOWN = [
     "conv_bias",
     "parameter_norms",
     "state_dtype",
+    "heads",
 ]
 
 
@@ -61,20 +62,27 @@ class SelectiveScan(Module):
             values, gate = functional.linear(x, self.into, self.into_bias).chunk(2, -1)
             conv_state = cache[Role.RECURRENT_CONV_STATE]
             values = functional.silu(convolved(values, self.conv, self.conv_bias, conv_state))
-            selected = functional.linear(values, self.select[0]).split(
+            by_head = values.unflatten(-1, (block.heads, -1)).flatten(0, 1).transpose(0, 1)
+            selected = torch.bmm(by_head, self.select.transpose(1, 2)).split(
                 (block.dt_rank, block.state_size, block.state_size), -1
             )
             if self.norms is not None:
                 selected = tuple(norm(part) for norm, part in zip(self.norms, selected, strict=True))
             dt, b, c = selected
-            size = functional.softplus(functional.linear(dt, self.dt, self.dt_bias).float())
+            dt = torch.bmm(dt, self.dt.unflatten(0, (block.heads, -1)).transpose(1, 2))
+            dt, b, c = (part.transpose(0, 1).unflatten(0, x.shape[:2]) for part in (dt, b, c))
+            size = functional.softplus((dt.flatten(2) + self.dt_bias).float())
             rates = -self.a_log.float().exp()
             state, parts = cache[Role.RECURRENT_STATE], []
             added = size * values.float()
             for token in range(call.new):
                 decay = (size[:, token, :, None] * rates).exp()
-                behind = state[:, 0] * decay + added[:, token, :, None] * b[:, token, None].float()
-                state[:, 0] = behind
-                parts.append(torch.bmm(behind, c[:, token, :, None].float()))
+                new = (
+                    added[:, token].unflatten(-1, (block.heads, -1))[..., None] * b[:, token, :, None].float()
+                )
+                behind = state * decay.unflatten(1, (block.heads, -1)) + new
+                state.copy_(behind)
+                read = torch.bmm(behind.flatten(0, 1), c[:, token].float().flatten(0, 1)[..., None])
+                parts.append(read.view(len(x), -1, 1))
             made = torch.cat(parts, 2).transpose(1, 2) + values.float() * self.skip.float()
             return functional.linear(made.to(x.dtype) * functional.silu(gate), self.out, self.out_bias)

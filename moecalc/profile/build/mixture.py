@@ -11,7 +11,7 @@ from moecalc.ir.blocks.moe import MoE, SharedExpert
 from moecalc.ir.roles import Role
 from moecalc.ir.rows import Pool, Selection
 from moecalc.profile.build.elementwise import activated
-from moecalc.profile.build.grouped import grouped_matmul, is_grouped
+from moecalc.profile.build.grouped import ends_of, grouped_matmul, is_grouped
 from moecalc.profile.build.ranges import named
 from moecalc.profile.build.refusal import check_fields
 from moecalc.profile.build.tensors import Module, Store
@@ -42,6 +42,9 @@ KNOWN = [
     "reference_runs_null",
 ]
 
+SPREAD = 40_503
+"""A prime: neighbouring tokens' experts lie apart."""
+
 
 class Mixture(Module):
     """`top_k` of the experts for each token."""
@@ -51,19 +54,26 @@ class Mixture(Module):
     ) -> None:
         super().__init__()
         check_fields(block, KNOWN)
-        check_fields(block.router, ("bias", "correction_bias", "stored_as"))
+        check_fields(
+            block.router, ("bias", "correction_bias", "scales", "selection", "hash_vocab_size", "stored_as")
+        )
         self._block, self._numerics, self._layer, self._forced = block, numerics, layer, forced
         self._pool = Pool(
             experts=block.experts,
             top_k=block.top_k,
             null_experts=block.zero_experts,
             groups=block.groups,
-            selection=Selection.LEARNED,
+            selection=Selection(block.router.selection),
             group_limit=block.group_limit,
         )
         self.router = store.take(Role.ROUTER)
         self.router_bias = store.take_if(block.router.bias, Role.ROUTER_BIAS)
         self.correction = store.take_if(block.router.correction_bias, Role.ROUTER_CORRECTION)
+        self.table = store.take_if(block.router.hash_vocab_size, Role.ROUTER_TABLE)
+        if self.table is not None:
+            _fill(self.table, block, layer)
+        self.input_scale = store.take_if(block.router.scales, Role.ROUTER_OTHER)
+        self.expert_scale = store.take_if(block.router.scales, Role.ROUTER_OTHER)
         latent, biased = block.latent_size, block.bias
         latent_biased = latent and block.latent_bias
         self.into = store.take_if(latent, Role.EXPERT_LATENT_DOWN)
@@ -83,11 +93,14 @@ class Mixture(Module):
         self.last_chosen: Tensor | None = None
         """[tokens, top_k] of the last call; indices from `experts` on have no weights."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[batch, new, hidden], of the same shape."""
+    def forward(self, x: Tensor, routed_by: Tensor | None = None, ids: Tensor | None = None) -> Tensor:
+        """[batch, new, hidden], of the same shape. The router reads `routed_by` where it is another tensor than `x`.
+
+        Where a table chooses, `ids` [batch, new] are the tokens.
+        """
         flat = x.flatten(0, 1)
         with named("router"):
-            chosen, weights = self._route(flat)
+            chosen, weights = self._route(flat if routed_by is None else routed_by.flatten(0, 1), ids)
         self.last_chosen = chosen
         inner = flat if self.into is None else functional.linear(flat, self.into, self.into_bias)
         made = (self.elsewhere or self._run)(inner, chosen, weights)
@@ -99,19 +112,28 @@ class Mixture(Module):
             made = made + self.shared(flat)
         return made.view_as(x)
 
-    def _route(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _route(self, x: Tensor, ids: Tensor | None) -> tuple[Tensor, Tensor]:
         """Experts [tokens, top_k] and their weights; a correction moves the choice alone (arXiv 2412.19437, 2.1.2)."""
+        if self.input_scale is not None:
+            # Gemma 4: a norm without parameters, then the scale (transformers 5.23, Gemma4TextRouter).
+            normed = functional.rms_norm(x, x.shape[-1:], eps=self._numerics.norm_epsilon)
+            x = normed * self.input_scale * x.shape[-1] ** -0.5
         logits = functional.linear(x.to(self.router.dtype), self.router, self.router_bias).float()
         scores = logits.softmax(-1) if self._numerics.scores == "softmax" else torch.sigmoid(logits)
         ranked = scores if self.correction is None else scores + self.correction
         if self._block.group_limit is not None:
             ranked = self._limited(ranked)
-        chosen = ranked.topk(self._block.top_k, dim=-1).indices
+        if self.table is not None and ids is not None:
+            chosen = self.table[ids.flatten()]
+        else:
+            chosen = ranked.topk(self._block.top_k, dim=-1).indices
         if self._forced is not None:
             chosen = self._forced.chosen(self._pool, self._layer, len(x), x.device)
         weights = scores.gather(-1, chosen)
         if self._numerics.normalise_weights:
             weights = weights / weights.sum(-1, keepdim=True)
+        if self.expert_scale is not None:
+            weights = weights * self.expert_scale[chosen]
         return chosen, (weights * self._numerics.routed_scale).to(x.dtype)
 
     def _limited(self, ranked: Tensor) -> Tensor:
@@ -128,19 +150,15 @@ class Mixture(Module):
         with named("dispatch"):
             experts, order = chosen.flatten().sort(stable=True)
             tokens = order // block.top_k
-            if (
-                block.zero_experts
-            ):  # they come last in the order, and the number that is left is known on the host
-                real = int((experts < block.experts).sum())
-                experts = experts[:real]
-            ends = torch.searchsorted(
-                experts, torch.arange(block.experts, device=x.device), right=True, out_int32=True
-            )
+            # Null choices come last, and what is left is known on the host; `meta` knows no choices: all have weights.
+            if block.zero_experts and not x.is_meta:
+                experts = experts[: int((experts < block.experts).sum())]
+            ends = ends_of(experts, block.experts)
             rows = x[tokens[: len(experts)]]
         with named("routed"):
             made = self.run_experts(rows, experts, ends)
         with named("dispatch"):
-            if block.zero_experts:
+            if len(tokens) > len(experts):
                 made = torch.cat([made, x[tokens[len(experts) :]]])
             back = torch.empty_like(made)
             back[order] = made
@@ -159,6 +177,15 @@ class Mixture(Module):
         else:
             inner = activated(times(rows, self.gate, self.gate_bias), up, self._numerics)
         return times(inner, self.down, self.down_bias)
+
+
+def _fill(table: Tensor, block: MoE, layer: int) -> None:
+    """Give every token of a table [vocab_size, top_k] experts that differ, spread over all of them."""
+    if table.is_meta:
+        return
+    tokens = torch.arange(len(table), device=table.device)[:, None] * SPREAD + layer
+    steps = torch.arange(block.top_k, device=table.device) * (block.experts // block.top_k)
+    table.copy_((tokens + steps) % block.experts)
 
 
 class SharedExperts(Module):

@@ -18,26 +18,32 @@ from torch.nn import functional
 
 from moecalc.errors import InputError
 from moecalc.ir.blocks.base import norm_rows
+from moecalc.ir.blocks.shared import SharedBlocks
 from moecalc.ir.dims import Dim
 from moecalc.ir.roles import Role
 from moecalc.ir.rows import Row
 from moecalc.ir.site import Site
-from moecalc.profile.build.cache import Cache, LayerCache
+from moecalc.profile.build.cache import Cache
 from moecalc.profile.build.elementwise import Norm
-from moecalc.profile.build.layer import Sublayers
+from moecalc.profile.build.layer import Sublayers, reads_keys
 from moecalc.profile.build.mixture import Mixture
 from moecalc.profile.build.numerics import Numerics
+from moecalc.profile.build.per_layer import TokenInputs
 from moecalc.profile.build.plan import Kind, Layers, Place, kinds, places
 from moecalc.profile.build.ranges import named
 from moecalc.profile.build.refusal import check_fields
 from moecalc.profile.build.routing import Forced
-from moecalc.profile.build.step import Call, Rotations
+from moecalc.profile.build.shared_blocks import Entry, SharedTransformer
+from moecalc.profile.build.states import layer_caches
+from moecalc.profile.build.step import Call, Handed, Rotations
+from moecalc.profile.build.streams import layer_of, layer_rows, stack_rows, streams_of
 from moecalc.profile.build.tensors import Filling, Module, Store, Stored
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from moecalc.ir.architecture import Architecture
+    from moecalc.ir.blocks.stack import Stack
     from moecalc.specs.formats import Precision
     from moecalc.specs.routing import Skew
 
@@ -64,7 +70,7 @@ class Network(Module):
         site = Site(hidden=Dim("hidden_size", architecture.hidden_size))
         self._site = site
         embedding, head = architecture.embedding, architecture.head
-        check_fields(embedding, ("vocab_size", "positions", "width", "norm"))
+        check_fields(embedding, ("vocab_size", "positions", "width", "norm", "per_layer"))
         check_fields(head, ("tied", "bias", "vocab_size", "transform", "transform_bias"))
 
         store = self._store(embedding.lower(site), "embedding", filling)
@@ -72,23 +78,18 @@ class Network(Module):
         self.projection = store.take_if(embedding.width, Role.EMBEDDING_PROJECTION)
         self.positions = store.take_if(embedding.positions, Role.EMBEDDING_POSITIONS)
         self.embedding_norm = Norm(embedding.norm, Role.NORM, store, numerics) if embedding.norm else None
+        per_layer = embedding.per_layer
+        self.token_inputs = TokenInputs(per_layer, store, numerics) if per_layer else None
         self._keep(store)
 
-        self.layers = torch.nn.ModuleList()
-        shared: dict[str, Sublayers] = {}
-        for place in self.built:
-            if place.kind in shared:
-                self.layers.append(shared[place.kind])
-                continue
-            where = f"layer {place.index} (`{place.kind}`)"
-            store = self._store(place.layer.lower(site), where, filling, place.index)
-            made = Sublayers(place.layer, store, numerics, place.index, forced)
-            self._keep(store)
-            self.layers.append(made)
-            if place.layer.shared:
-                shared[place.kind] = made
-
         (stack,) = architecture.stacks
+        self._shares_keys = any(reads_keys(place.layer) for place in built)
+        self.layers = torch.nn.ModuleList(self._made_layers(stack, filling, forced))
+
+        store = self._store(stack_rows(stack, site), "streams", filling)
+        self.streams = streams_of(stack, store, numerics)
+        self._keep(store)
+
         last = stack.final_norm
         rows = norm_rows(last, Role.NORM_FINAL, site, site.hidden_axis) if last else ()
         store = self._store(rows, "final norm", filling)
@@ -104,9 +105,43 @@ class Network(Module):
         self.head_bias = store.take_if(head.bias, Role.HEAD_BIAS)
         self._keep(store)
 
+    def _made_layers(self, stack: Stack, filling: Filling, forced: Forced | None) -> Iterator[Sublayers]:
+        """The module of each place; one that is stored once runs wherever it stands."""
+        shared: dict[str, Sublayers] = {}
+        copies: dict[str, list[SharedTransformer]] = {}
+        for place in self.built:
+            if place.kind in shared:
+                yield shared[place.kind]
+                continue
+            where = f"layer {place.index} (`{place.kind}`)"
+            store = self._store(layer_rows(stack, place.layer, self._site), where, filling, place.index)
+            made = layer_of(stack, place.layer, store, self._numerics, place.index, forced)
+            if place.layer.before:
+                made.entry = self._entry(place, place.layer.before, filling, copies)
+            self._keep(store)
+            if place.layer.shared:
+                shared[place.kind] = made
+            yield made
+
     def _store(self, rows: Iterable[Row], place: str, filling: Filling, index: int | None = None) -> Store:
         """The tensors of one place. A rank of several makes a part of some."""
         return Store(rows, place, filling, index)
+
+    def _entry(
+        self, place: Place, block: SharedBlocks, filling: Filling, copies: dict[str, list[SharedTransformer]]
+    ) -> Entry:
+        """A layer's way through the shared block whose turn it is; one that no layer has used yet is made."""
+        of_kind = copies.setdefault(place.kind, [])
+        turn = sum(built.kind == place.kind for built in self.built[: self.built.index(place)])
+        if turn < block.copies:
+            store = self._store(block.lower_copies(self._site), f"shared block {turn}", filling, place.index)
+            of_kind.append(SharedTransformer(block, store, self._numerics))
+            self._keep(store)
+            self.add_module(f"shared_{place.kind}_{turn}", of_kind[-1])
+        store = self._store(block.lower_own(self._site), f"entry {place.index}", filling, place.index)
+        entry = Entry(block, store, of_kind[turn % block.copies])
+        self._keep(store)
+        return entry
 
     def _keep(self, store: Store) -> None:
         store.finish()
@@ -116,18 +151,19 @@ class Network(Module):
         """Every stored tensor with its row of the ledger, in the ledger's shape and type; tied ones once."""
         return iter(self._stored)
 
-    def new_state(self, batch: int, slots: int) -> Cache:
-        """An empty cache for `batch` sequences of at most `slots` tokens, of the bytes that the ledger computes."""
+    def new_state(self, batch: int, slots: int, source: int = 0) -> Cache:
+        """An empty cache for `batch` sequences of at most `slots` tokens, of the bytes that the ledger computes.
+
+        `source` counts the vectors that cross-attention reads; with none its layers are skipped.
+        """
         if batch < 1 or slots < 1:
             raise InputError(
                 f"a cache of {batch:,} sequences and {slots:,} tokens", hint="at least one of each"
             )
-        layers = []
-        for place in self.built:
-            mixers = [m for m in (place.layer.mixer, place.layer.mixer_beside) if m is not None]
-            layers.append(
-                [LayerCache(m.lower(self._site), batch, slots, self.dtype, self.device) for m in mixers]
-            )
+        layers = [
+            layer_caches(place.layer, self._site, batch, slots, self.dtype, self.device, source)
+            for place in self.built
+        ]
         return Cache(layers, batch, slots)
 
     def fill(self, cache: Cache, tokens: int, seed: int = 0) -> None:
@@ -142,23 +178,37 @@ class Network(Module):
             tensor.normal_(generator=generator)
 
     @torch.inference_mode()  # type: ignore[untyped-decorator] # torch is not followed by the type checker
-    def forward(self, ids: Tensor, cache: Cache, logits: Literal["last", "all"] = "last") -> Tensor:
+    def forward(
+        self,
+        ids: Tensor,
+        cache: Cache,
+        logits: Literal["last", "all"] = "last",
+        source: Tensor | None = None,
+    ) -> Tensor:
         """Logits of new tokens [batch, new] behind what the cache holds, which then holds them too.
 
         [batch, vocab_size] of the last position, or [batch, new, vocab_size] of all. Raises InputError where the cache
-        is too small.
+        is too small. `source` [batch, vectors, hidden] comes with the first tokens, where cross-attention reads one.
         """
         batch, new = ids.shape
         cache.check(batch, new)
         past = cache.length
-        rotations = Rotations(past, new, self.device, self._numerics, {}) if self.positions is None else None
-        call = Call(past, new, rotations)
+        turns = self.positions is None and self._numerics.rotary
+        rotations = Rotations(past, new, self.device, self._numerics, {}) if turns else None
         with named("embedding"):
             x = self._embed(ids, past)
+            embedded = x
+            told = None if self.token_inputs is None else self.token_inputs(ids, x)
+            x = x if self.streams is None else self.streams.spread(x)
+        handed = Handed({} if self._shares_keys else None)
+        call = Call(past, new, rotations, ids, handed, told, embedded, source)
         for layer, caches in zip(self.layers, cache.layers, strict=True):
             x = layer(x, call, caches)
+        if call.handed.joining is not None:
+            x = x + call.handed.joining
         cache.length = past + new
         with named("head"):
+            x = x if self.streams is None else self.streams.collapse(x)
             return self._head(x[:, -1] if logits == "last" else x)
 
     def prefill(self, ids: Tensor, cache: Cache) -> Tensor:
@@ -173,7 +223,11 @@ class Network(Module):
 
     def chosen_experts(self) -> dict[int, Tensor]:
         """By layer, the experts [tokens, top_k] of the last call's tokens; those without weights come last."""
-        modules = ((p.index, layer.ffn) for p, layer in zip(self.built, self.layers, strict=True))
+        modules = (
+            (p.index, ffn)
+            for p, layer in zip(self.built, self.layers, strict=True)
+            for ffn in (layer.ffn, layer.beside)
+        )
         return {
             index: ffn.last_chosen
             for index, ffn in modules

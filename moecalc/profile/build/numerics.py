@@ -19,8 +19,12 @@ class Numerics(msgspec.Struct, frozen=True, kw_only=True):
     reference code, `swiglu`); a feed-forward without a gate takes it as `gelu`."""
     norm_epsilon: float = 1e-6
     rope_theta: float = 10_000.0
+    rotary: bool = True
+    """False: positions turn nothing (Jamba, Zamba)."""
     rope_interleaved: bool = False
     """Pairs of neighbouring channels turn together (DeepSeek's MLA) instead of channel i with i + half."""
+    compressed_rope: int = 64
+    """Channels that turn in compressed attention, the last ones (DeepSeek-V4, arXiv 2606.19348, section 2.3.4)."""
     scores: Literal["softmax", "sigmoid"] = "softmax"
     """Of the router, before its choice."""
     normalise_weights: bool = True

@@ -8,6 +8,8 @@ import msgspec
 
 from moecalc.errors import InputError
 from moecalc.ir.architecture import Architecture
+from moecalc.ir.blocks.attention import GQA
+from moecalc.ir.blocks.mla import MLA
 from moecalc.ir.blocks.stack import Layer, Stack
 from moecalc.profile.build.refusal import check_fields, refused
 
@@ -51,18 +53,45 @@ def places(architecture: Architecture, layers: Layers) -> tuple[Place, ...]:
     of_kind: dict[str, list[Place]] = {}
     for place in every:
         of_kind.setdefault(place.kind, []).append(place)
+    made: set[object] = set()
     for name in layers:
         if name not in of_kind:
             raise InputError(
                 f"no kind of layer `{name}`",
                 hint=f"this model's kinds: {', '.join(f'`{k}`' for k in of_kind)}",
             )
+        _check_alone(name, stack.layers[name], made)
     return tuple(place for name, times in Counter(layers).items() for place in of_kind[name][:times])
+
+
+def _check_alone(name: str, layer: Layer, made: set[object]) -> None:
+    """Raise InputError for a kind that needs layers of others; `made` are the keys of the kinds before it."""
+    whole = "`--layers all`, and a model or a dtype that fits"
+    if layer.before:
+        raise InputError(f"`{name}` shares blocks between its layers: none stands for the others", hint=whole)
+    if isinstance(layer.mixer, MLA):
+        if layer.mixer.top_k and "indexer" not in made:
+            raise InputError(
+                f"`{name}` attends to what layers of another kind choose, which are not built", hint=whole
+            )
+        made.update({"indexer"} if layer.mixer.indexer else ())
+    if not isinstance(layer.mixer, GQA):
+        return
+    if layer.mixer.shared_kv and signature(layer.mixer) not in made:
+        raise InputError(
+            f"`{name}` reads the keys of layers of another kind, which are not built", hint=whole
+        )
+    made.add(signature(layer.mixer))
+
+
+def signature(block: GQA) -> tuple[object, ...]:
+    """What attention has to have in common with an earlier one to read its keys and values."""
+    return block.kv_heads, block.head_dim, block.v_head_dim, block.window, block.chunk
 
 
 def _stack(architecture: Architecture) -> Stack:
     if len(architecture.stacks) != 1:
         raise refused(f"a model of {len(architecture.stacks)} stacks")
     (stack,) = architecture.stacks
-    check_fields(stack, ("layers", "pattern", "final_norm"))
+    check_fields(stack, ("layers", "pattern", "final_norm", "altup", "residual"))
     return stack

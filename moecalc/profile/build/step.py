@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from moecalc.profile.build.elementwise import rotation
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from moecalc.profile.build.cache import Seen
     from moecalc.profile.build.numerics import Numerics
 
 
@@ -22,11 +24,27 @@ class Rotations(NamedTuple):
     numerics: Numerics
     made: dict[int, tuple[Tensor, Tensor]]
 
+    def spaced(self, first: int, count: int, step: int, width: int) -> tuple[Tensor, Tensor]:
+        """Those of `count` positions from `first` on that stand `step` apart."""
+        return rotation(first, count, width, self.device, self.numerics, step)
+
     def of(self, width: int) -> tuple[Tensor, Tensor]:
         """Cosines and sines for that many channels."""
         if width not in self.made:
             self.made[width] = rotation(self.past, self.new, width, self.device, self.numerics)
         return self.made[width]
+
+
+@dataclass
+class Handed:
+    """What the layers of one call hand on to later ones."""
+
+    keys: dict[Any, Seen] | None = None
+    """Keys and values by the attention that made them, where later layers read them; None where none does."""
+    chosen: Tensor | None = None
+    """What the last indexer adds to scores, for layers that have none of their own."""
+    joining: Tensor | None = None
+    """The output of a shortcut, which joins the stream behind the next layer."""
 
 
 class Call(NamedTuple):
@@ -36,6 +54,15 @@ class Call(NamedTuple):
     new: int
     rotations: Rotations | None
     """None where positions are embedded instead."""
+    ids: Tensor
+    """The new tokens [batch, new]."""
+    handed: Handed
+    told: Tensor | None = None
+    """[batch, new, layers, width]: what each layer is told of each token, where there are per-layer embeddings."""
+    embedded: Tensor | None = None
+    """The new tokens' embeddings [batch, new, hidden]."""
+    source: Tensor | None = None
+    """[batch, vectors, hidden] that cross-attention reads, with the first tokens of a sequence."""
 
     @property
     def decoding(self) -> bool:

@@ -20,6 +20,7 @@ from moecalc.ir.rows import Row, Weight
 from moecalc.profile.build.differential import Difference
 from moecalc.profile.build.dynamic_mask import KeyScores
 from moecalc.profile.build.mixture import Mixture
+from moecalc.profile.build.moa import AttentionExperts
 from moecalc.profile.build.network import Network
 from moecalc.profile.build.numerics import Numerics
 from moecalc.profile.build.plan import places
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from moecalc.specs.routing import Skew
 
 LOGITS = "all-gather of logits"
+
+ALONE = ("beside", "entry", "laurel", "told", "mixer_gate")
+"""Parts of a layer that no rank exchanges: a second feed-forward, a shared block, what stands beside attention."""
 
 
 class RankNetwork(Network):
@@ -69,6 +73,14 @@ class RankNetwork(Network):
         if len(layer.mixers) > 1:
             raise InputError(
                 f"`{self._plan.words}`: a layer with two mixers (`{kind}`) is not built over several devices",
+                hint="`moecalc speed` computes it all the same",
+            )
+        parts = [name for name in ALONE if getattr(layer, name, None) is not None]
+        parts += ["streams"] if self.streams is not None else []
+        parts += ["experts of heads"] if any(isinstance(m, AttentionExperts) for m in layer.mixers) else []
+        if parts:
+            raise InputError(
+                f"`{self._plan.words}`: `{kind}` is not built in parts: {parts[0]}",
                 hint="`moecalc speed` computes it all the same",
             )
         if self._plan.tensor > 1:

@@ -12,6 +12,9 @@ Layers = Literal["auto", "all", "kinds"]
 
 MOST_REPEATS = 10_000
 
+MOST_SEED = 2**32 - 1
+"""Of what draws weights (torch) and experts (numpy) both take."""
+
 DEFAULT_REPEATS = 20
 
 DEFAULT_PROMPT = 2048
@@ -51,6 +54,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError(
                 f"`--repeat` is {self.repeats}", hint=f"give a whole number from 1 to {MOST_REPEATS:,}"
             )
+        if not 0 <= self.seed <= MOST_SEED:
+            raise InputError(f"`--seed` is {self.seed}", hint=f"give a whole number from 0 to {MOST_SEED:,}")
         if self.quant and (self.via or self.calibrate):
             other = "--calibrate" if self.calibrate else f"--via {self.via}"
             raise InputError(

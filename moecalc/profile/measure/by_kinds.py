@@ -23,7 +23,9 @@ def by_kinds(
     base = sample(maker.base(), steps, conditions, done)
     parts = []
     for kind in maker.kinds:
-        layers = layers_of(kind, maker, base.weight_bytes, _room(maker, base, computed, steps))
+        one = computed.with_one_layer_of(kind.name)
+        room, beside = _room(maker, base, one, steps), max(one.state_bytes(step) for step in steps)
+        layers = layers_of(kind, maker, base.weight_bytes, room, beside)
         runner = maker.with_layers_of(kind, layers)
         parts.append(
             Part(
@@ -46,18 +48,21 @@ def by_kinds(
     return composed(base, parts), notes
 
 
-def layers_of(kind: Kind, maker: Maker, base_bytes: int, room_bytes: int | None) -> int:
-    """How many layers of a kind to measure: by the bytes of one, which is built for that and thrown away."""
+def layers_of(kind: Kind, maker: Maker, base_bytes: int, room_bytes: int | None, state_bytes: int = 0) -> int:
+    """How many layers of a kind to measure: by the bytes of one, which is built for that and thrown away.
+
+    `state_bytes` is what a layer keeps of the sequences of the hungriest step.
+    """
     if kind.stored == 1:
         return 1
     each = stored_bytes(maker.with_layers_of(kind, 1).tensors()) - base_bytes
-    return layers_to_measure(kind.stored, base_bytes, each, room_bytes)
+    return layers_to_measure(kind.stored, base_bytes, each, room_bytes, state_bytes)
 
 
-def _room(maker: Maker, base: Sample, computed: Computed, steps: Sequence[StepPlan]) -> int | None:
-    """Bytes that layers may take beside the base and what the hungriest step needs; None where nobody knows."""
+def _room(maker: Maker, base: Sample, one: Computed, steps: Sequence[StepPlan]) -> int | None:
+    """Bytes that layers and their state may take beside the base and activations; None where nobody knows."""
     free = free_bytes(maker.device)
     if free is None:
         return None
-    beside = max(computed.state_bytes(step) + computed.transient_bytes(step) for step in steps)
+    beside = max(one.transient_bytes(step) for step in steps)
     return int(free * (1 - SPARE)) - base.weight_bytes - beside

@@ -72,15 +72,17 @@ def composed_seconds(base: float, of_parts: Sequence[float], layers: Sequence[tu
     )
 
 
-def layers_to_measure(stored: int, base_bytes: int, layer_bytes: int, room_bytes: int | None) -> int:
+def layers_to_measure(
+    stored: int, base_bytes: int, layer_bytes: int, room_bytes: int | None, state_bytes: int = 0
+) -> int:
     """How many layers of a kind, of those stored, are measured on top of a base of `base_bytes`.
 
     Enough that their weights are twice the base's, for a layer is the difference of two times and drowns in the noise
     of the larger; at least four, for one layer alone stays in a cache that the whole model would empty; and no more
-    than `room_bytes` hold beside the base (None: nobody knows).
+    than `room_bytes` hold beside the base (None: nobody knows), each with its `state_bytes`.
     """
     wanted = max(LEAST_LAYERS, -(-2 * base_bytes // max(1, layer_bytes)))
-    held = wanted if room_bytes is None else room_bytes // max(1, layer_bytes)
+    held = wanted if room_bytes is None else room_bytes // max(1, layer_bytes + state_bytes)
     return max(1, min(stored, wanted, held))
 
 

@@ -32,11 +32,23 @@ class Computed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     """The recipe that stores the matrices; None: in the dtype."""
     dense_bytes: int = 0
     """What a stored matrix takes that is made dense for its use."""
+    kind: str | None = None
+    """Of the one layer that is left of the model, beside embeddings and head; None: all layers."""
 
     @cached_property
     def ledger(self) -> Ledger:
         """The rows of the language model: what is built and timed."""
-        return self.model.ledger.part(Component.LANGUAGE)
+        if self.kind is None:
+            return self.model.ledger.part(Component.LANGUAGE)
+        architecture = self.model.architecture
+        (stack,) = architecture.stacks
+        one = msgspec.structs.replace(stack, layers={self.kind: stack.layers[self.kind]}, pattern=self.kind)
+        cut = msgspec.structs.replace(architecture, stacks=[one])
+        return cut.lower_to_ledger().part(Component.LANGUAGE)
+
+    def with_one_layer_of(self, kind: str) -> "Computed":
+        """The same model with one layer of a kind: the least that is built of it where it is measured by kinds."""
+        return msgspec.structs.replace(self, kind=kind)
 
     @cached_property
     def precision(self) -> Precision:

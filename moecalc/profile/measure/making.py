@@ -76,8 +76,8 @@ class ReferenceMaker:
         """Raise InputError where there is no config, or the library cannot build it."""
         if model.config is None:
             raise InputError(
-                f"`--via transformers` needs a config, and `{model.name}` is none ({model.source})",
-                hint="give a config.json or a hub id",
+                f"`--via transformers` needs the library's config, and `{model.name}` has none ({model.source})",
+                hint=_with_config(model.name),
             )
         from moecalc.profile.measure.via_transformers import TransformersRunner
 
@@ -107,6 +107,17 @@ def maker_for(model: Model, asked: Asked, device: Any, dtype: Any, precision: Pr
 
     stored = precision if asked.quant else None
     return OwnMaker(model, asked, device, dtype, _vocabulary(model), stored)
+
+
+def _with_config(name: str) -> str:
+    """Where a catalogue model's config is: at its hub id."""
+    from moecalc.sources import catalog
+
+    path = catalog.find(name)
+    hub = catalog.load(path).hub if path is not None else ()
+    if not hub:
+        return "give a config.json or a hub id"
+    return f"its hub id has one: `moecalc profile {hub[0]} --via transformers`; or give a config.json"
 
 
 def _vocabulary(model: Model) -> int:

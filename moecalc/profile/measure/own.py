@@ -22,9 +22,10 @@ class OwnRunner:
         self._network = network
         self._filled: Any = None
         self._experts = {
-            place.index: int(place.layer.ffn.experts)
+            place.index: int(block.experts)
             for place in network.built
-            if place.layer.ffn is not None and hasattr(place.layer.ffn, "experts")
+            for block in (place.layer.ffn, place.layer.beside)
+            if block is not None and hasattr(block, "experts")
         }
 
     def parameters(self) -> Iterator[Any]:

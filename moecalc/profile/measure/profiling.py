@@ -53,13 +53,18 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     computed = _computed(model, asked, dtype)
     steps = steps_of(asked.prompt, asked.context, asked.batches, calibrate=asked.calibrate)
     check_positions(computed, steps)
+    if asked.via and not fits(needed_bytes([computed], steps), free_bytes(device)):
+        raise too_large([computed], steps, free_bytes(device), f"`{device}`")  # known before it is built
     maker = maker_for(model, asked, device, dtype, computed.precision)
     whole = _is_whole(computed, asked, steps, maker, free_bytes(device))
+    built = [computed] if whole else [computed.with_one_layer_of(kind.name) for kind in maker.kinds]
     if asked.trace and not whole:
         raise InputError(
             "a trace is of one model, and this one is composed of parts",
             hint="`--layers all` runs it whole, where it fits",
         )
+    if not fits(needed_bytes(built, steps), free_bytes(device)):
+        raise too_large(built, steps, free_bytes(device), f"`{device}`")
     clock = clock_for(device)
     ceilings = measure_ceilings(torch, device, dtype, asked.dtype, clock)
     torch.manual_seed(asked.seed)
@@ -75,7 +80,7 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     except (torch.OutOfMemoryError, RuntimeError) as error:
         if not _is_out_of_memory(torch, error):
             raise
-        raise too_large(computed, steps, free_bytes(device), f"`{device}`") from None
+        raise too_large(built, steps, free_bytes(device), f"`{device}`") from None
     described = describe_device(device)
     roofline = computed.roofline(ceilings, described.name)
     points = {step.plan: computed.point(roofline, step) for step in seen.steps}
@@ -155,10 +160,10 @@ def _is_whole(
     where = f"`{maker.device}`"
     if asked.layers == "kinds":
         return False
-    if fits(needed_bytes(computed, steps), free):
+    if fits(needed_bytes([computed], steps), free):
         return True
-    if asked.layers == "all" or asked.via or not maker.kinds:
-        raise too_large(computed, steps, free, where)
+    if asked.layers == "all" or not maker.kinds:
+        raise too_large([computed], steps, free, where)
     return False
 
 

@@ -30,7 +30,7 @@ class Runner(Protocol):
         """Make a state as if that many tokens had been read, so that the next step follows them; 0 empties it."""
         ...
 
-    def state_tensors(self, state: Any) -> Iterable[Any]:
+    def state_tensors(self, state: Any) -> Iterable[Any] | None:
         """Everything that a cache holds."""
         ...
 

@@ -63,9 +63,10 @@ def _step(runner: Runner, step: StepPlan, conditions: Conditions) -> tuple[StepS
     state, again, call = prepared(runner, step, conditions)
     again()
     call()  # the first one draws the experts' tokens and finds out which kernels there are: that is no step's work
+    kept = runner.state_tensors(state)
+    state_bytes = None if kept is None else stored_bytes(kept)  # a cache that grows is full only now
     again()
     flops, missed = runner.count_flops(call) if step.shown else (None, ())
-    state_bytes = stored_bytes(runner.state_tensors(state))
     touched: Touched | None = runner.touched()
     again()
     transient = peak_bytes_during(conditions.torch, conditions.device, call) if step.shown else None

@@ -84,10 +84,12 @@ class TransformersRunner:
             ids = self._torch.randint(self.vocabulary, (state.batch, new), device=self._device)
             self.prefill(ids, state)
 
-    def state_tensors(self, state: _State) -> Iterable[Any]:
-        """All tensors that the cache's layers hold."""
-        for layer in getattr(state.cache, "layers", ()):
-            yield from (value for value in vars(layer).values() if self._torch.is_tensor(value))
+    def state_tensors(self, state: _State) -> Iterable[Any] | None:
+        """All tensors that the cache's layers hold; None of a cache that is not made of layers."""
+        layers = getattr(state.cache, "layers", None)
+        if layers is None:
+            return None
+        return [value for layer in layers for value in vars(layer).values() if self._torch.is_tensor(value)]
 
     def prefill(self, ids: Any, state: _State) -> Any:
         """Logits of the last position."""

@@ -62,6 +62,7 @@ def architecture(config: Reader) -> Architecture:
             mixer=msgspec.structs.replace(mixer, shared_kv=shared),
             ffn=Gated(intermediate_size=2 * inner if wide and shared else inner),
             beside=moe,
+            beside_wiring="own_norms" if moe else None,
             norm_placement="sandwich",
             extra_norms=3 if moe else 0,
             per_layer_input=PerLayerInput(width=width) if width else None,

@@ -49,7 +49,8 @@ def architecture(config: Reader) -> Architecture:
         zero_experts=config.count("zero_expert_num", default=0),
         router=Router(correction_bias="buffer", bias=config.flag("router_bias", default=False)),
     )
-    layers = {"shortcut": Layer(mixer=mixer, ffn=ffn, beside=moe), "plain": Layer(mixer=mixer, ffn=ffn)}
+    shortcut = Layer(mixer=mixer, ffn=ffn, beside=moe, beside_wiring="shortcut")
+    layers = {"shortcut": shortcut, "plain": Layer(mixer=mixer, ffn=ffn)}
     pairs = config.size("num_layers")
     return msgspec.structs.replace(
         llama.decoder(config, layers, f"(shortcut plain)*{pairs}"), mtp=prediction(config, mixer, ffn)

@@ -199,3 +199,34 @@ def test_few_measurements_on_a_class_of_hardware_say_their_own_error():
     assert own.median_error > found.median_error
     assert f"half of the {own.rows} on NVIDIA GPUs with HBM within {own.median_error:.0%}" in found.words
     assert "one fit over all engines" not in found.words
+
+
+def test_contexts_reach_as_far_as_they_were_measured_on_that_class_of_hardware():
+    """llama.cpp was measured up to 32,784 keys on GDDR cards, up to 2,048 on HBM cards."""
+    for gpu, hardware, quant in (("a100-sxm-80gb", "hbm", None), ("rtx-4090", "gddr", "q4_k_m")):
+        at = bound("llama-2-7b", gpu, quant)
+        most = 2 * fit("decode", "llama.cpp").regimes["decode-b1-single"].reach[hardware].high
+        assert isinstance(expect_decode(at, 1, most, engine="llama.cpp"), Expected)
+        beyond = expect_decode(at, 1, most + 1, engine="llama.cpp")
+        assert isinstance(beyond, NoExpectation)
+        assert f"{most + 1:,} tokens are far from what was measured in `decode-b1-single`" in beyond.reason
+        assert beyond.reason.endswith(f"up to {most:,} is expected")
+    reach = fit("decode", "llama.cpp").regimes["decode-b1-single"].reach
+    assert reach["hbm"].high < reach["gddr"].high
+
+
+def test_a_layer_split_reaches_as_far_as_one_device_of_its_class():
+    found = [
+        expect_decode(bound("llama-2-7b", gpu, quant, pipeline=2), 1, 8192, engine="llama.cpp")
+        for gpu, quant in (("rtx-4090", "q4_k_m"), ("a100-sxm-80gb", None))
+    ]
+    assert isinstance(found[0], Expected)
+    assert "on NVIDIA GPUs with HBM (100 to 2,048)" in found[1].reason
+
+
+def test_static_batches_on_hbm_say_how_far_off_they_were():
+    found = expect_decode(bound("llama-2-7b", "a100-sxm-80gb"), 8, 150, engine="llama.cpp")
+    own = fit("decode", "llama.cpp").regimes["decode-static-batch"].hardware["hbm"]
+    assert f"half of the {own.rows} on NVIDIA GPUs with HBM within {own.median_error:.0%}" in found.words
+    assert own.bias < -0.1
+    assert f"at the median {-own.bias:.0%} too fast" in found.words

@@ -191,9 +191,9 @@ CASES = [
 ]
 
 
-def copy_weights(network: Any, source: dict[str, torch.Tensor], model_type: str) -> None:
-    """Fill the network, tensor by tensor; every tensor of the source is used."""
-    names = NAMES | OWN_NAMES.get(model_type, {})
+def copy_weights(network: Any, source: dict[str, torch.Tensor], own: dict[str, list[str]]) -> None:
+    """Fill the network, tensor by tensor; a role's names may be another place's, as `embedding norm.layer`."""
+    names = NAMES | own
     left = {name: tensor.clone() for name, tensor in source.items()}
     used: dict[tuple[str, str], int] = {}
     biased = "model.layers.0.mlp.router.bias" in left
@@ -204,11 +204,12 @@ def copy_weights(network: Any, source: dict[str, torch.Tensor], model_type: str)
         prefix = f"{names['layer'][0]}{place.split()[1]}." if place.startswith("layer") else ""
         if role.startswith(("routed.", "router.")) and biased:
             value = gpt_oss_tensor(left, prefix, role, number)
-        elif role in ("routed.gate", "routed.up"):
+        elif role in ("routed.gate", "routed.up") and f"{prefix}mlp.experts.gate_up_proj" in left:
             halves = left[f"{prefix}mlp.experts.gate_up_proj"].chunk(2, 1)
             value = halves[role == "routed.up"]
         else:
-            parts = [left[prefix + name] for name in names[role][number].split()]
+            of_role = names.get(f"{place} {role}", names.get(role))
+            parts = [left[prefix + name] for name in of_role[number].split()]
             value = parts[0] if len(parts) == 1 else torch.stack([part.squeeze() for part in parts])
         with torch.no_grad():
             assert tensor.shape == value.shape, (place, role)
@@ -234,8 +235,10 @@ def numbers_of(asked: Any) -> dict[str, float]:
     """The epsilon of norms and, where positions are rotary, the base."""
     if hasattr(asked, "layer_norm_epsilon"):
         return {"norm_epsilon": asked.layer_norm_epsilon}
+    if not hasattr(asked, "rope_parameters"):
+        return {"norm_epsilon": asked.norm_eps}
     rotary = asked.rope_parameters
-    rotary = rotary.get("full_attention", rotary)
+    rotary = rotary.get("full_attention", rotary.get("main", rotary))
     return {"norm_epsilon": asked.rms_norm_eps, "rope_theta": float(rotary["rope_theta"])}
 
 
@@ -254,7 +257,12 @@ def test_logits_are_those_of_transformers(config: dict[str, Any], numerics: Nume
     embedding = model.get_input_embeddings()
     if hasattr(embedding, "scalar_embed_scale"):  # a number of the forward pass, in the rows themselves here
         source[NAMES["embedding.tokens"][0]] = embedding.weight * embedding.scalar_embed_scale
-    copy_weights(network, source, config["model_type"])
+    copy_weights(network, source, OWN_NAMES.get(config["model_type"], {}))
+    check_logits(network, model)
+
+
+def check_logits(network: Any, model: torch.nn.Module) -> None:
+    """Hold the logits of a prompt and of five steps behind it to transformers' of the whole."""
     ids = torch.randint(0, 128, (2, 30))
     with torch.no_grad():
         wanted = model(input_ids=ids, use_cache=False).logits

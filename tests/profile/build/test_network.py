@@ -10,7 +10,7 @@ from moecalc.profile.build.counters import count
 from moecalc.profile.build.grouped import _offered, grouped_matmul, is_grouped
 from moecalc.sources.hf_config import read_config
 from moecalc.specs.routing import Loads, Skew
-from tests.oracle.families import deepseek_v3, mixtral
+from tests.oracle.families import deepseek_v3, deepseek_v4, mixtral
 
 MIXTRAL = read_config(mixtral.TINY).architecture
 DEEPSEEK = read_config(deepseek_v3.TINY).architecture
@@ -109,3 +109,15 @@ def test_a_filled_cache_is_followed_by_the_next_token():
     network.fill(cache, 7)
     assert network.decode(torch.zeros(2, 1, dtype=torch.long), cache).isfinite().all()
     assert cache.length == 8
+
+
+def test_a_step_can_be_run_again_where_a_block_of_tokens_closed_in_it():
+    network = build(read_config(deepseek_v4.TINY).architecture, dtype=torch.float32, device="cpu")
+    cache, ids = network.new_state(1, 48), torch.zeros(1, 1, dtype=torch.long)
+    network.fill(cache, 47)
+    before = cache.nbytes
+    first = count(lambda: network.decode(ids, cache))
+    assert cache.nbytes != before  # twelve tokens that waited are one entry now, which had its place
+    cache.length = 47
+    assert cache.nbytes == before
+    assert count(lambda: network.decode(ids, cache)) == first

@@ -11,7 +11,7 @@ from moecalc.ir.architecture import Architecture
 from moecalc.ir.blocks.dynamic_mask import DynamicMask
 from moecalc.profile.build import build
 from moecalc.sources.hf_config import read_config
-from tests.oracle.families import deepseek_v32, llama
+from tests.oracle.families import llama
 
 APART = [
     ({"dynamic_mask": DynamicMask(top_k=8), "sinks": True}, "`dynamic_mask` and `sinks`"),
@@ -40,10 +40,6 @@ def refusal(architecture: Architecture) -> str:
 @pytest.mark.parametrize(("fields", "said"), APART)
 def test_parts_that_do_not_go_together(fields, said):
     assert said in refusal(changed(llama.TINY, mixer=fields))
-
-
-def test_an_indexer_does_not_go_with_sinks():
-    assert "`indexer` and `sinks`" in refusal(changed(deepseek_v32.TINY, mixer={"sinks": True}))
 
 
 def test_a_layer_has_no_more_gated_norms_than_norms_before_sublayers():

@@ -7,6 +7,7 @@ the tiny configs' windows and chunks. Both are float32; 1e-4 is its rounding thr
 
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 
@@ -15,7 +16,7 @@ from moecalc.calc.parameters import buffers, total
 from moecalc.errors import InputError
 from moecalc.ir.architecture import Architecture
 from moecalc.ir.roles import Component
-from moecalc.ir.rows import Kind, Ledger, OpKind
+from moecalc.ir.rows import Kind, Ledger, Op, OpKind, Pool
 from moecalc.ir.step import KeysKind, Step
 from moecalc.profile.build import Network, build
 from moecalc.profile.build.counters import count, counted_choices
@@ -39,7 +40,14 @@ def ledger_of(architecture: Architecture) -> Ledger:
 def computed_flops(ledger: Ledger, step: Step) -> int:
     choices = counted_choices(step)
     seen = (op for op in ledger.ops if op.kind in (OpKind.MATMUL, OpKind.CONV))
-    return sum(op.flops(step, choices) for op in seen)
+    return sum(without_null_choices(op).flops(step, choices) for op in seen)
+
+
+def without_null_choices(op: Op) -> Op:
+    """An operation whose every choice is an expert with weights: on `meta` none is known to be another."""
+    if op.pool is None or not op.pool.null_experts:
+        return op
+    return msgspec.structs.replace(op, pool=Pool(experts=op.pool.experts, top_k=op.pool.max_calls))
 
 
 def solve_flops(ledger: Ledger, step: Step) -> int:
@@ -54,9 +62,44 @@ def network_of(architecture: Architecture, device: str = "cpu") -> Network:
     return build(architecture, dtype=torch.float32, device=device)
 
 
+VARIED = {
+    "deepseek_v4",
+    "gemma3n_text",
+    "gemma4_text",
+    "hy_v4",
+    "jetmoe",
+    "longcat_flash",
+    "minimax_m3_vl_text",
+    "mllama",
+    "rwkv",
+    "xlstm",
+    "zamba",
+    "zamba2",
+}
+"""Types of which the oracle's variants are built too: they have parts that their tiny config lacks."""
+
+APART = {("minimax_m3_vl_text", 1): "4 `heads` over 2 `kv_heads`"}
+"""Variants that are refused, and the words."""
+
+VARIANTS = [
+    pytest.param({**MODULES[name].TINY, **variant}, id=f"{name}-{number}")
+    for name in sorted(VARIED)
+    for number, variant in enumerate(MODULES[name].VARIANTS)
+    if (name, number) not in APART
+]
+
+
 @pytest.fixture(params=BUILT)
 def architecture(request) -> Architecture:
     return architecture_of(MODULES[request.param].TINY)
+
+
+@pytest.mark.parametrize("config", VARIANTS)
+def test_variants_have_the_ledgers_weights_and_flops(config: dict[str, Any]):
+    architecture = architecture_of(config)
+    test_weights_are_the_rows_of_the_ledger(architecture)
+    test_state_is_allocated_to_the_byte(architecture)
+    test_counted_flops_are_the_computed_ones(architecture)
 
 
 def test_weights_are_the_rows_of_the_ledger(architecture: Architecture):
@@ -110,6 +153,13 @@ def test_prompt_in_pieces_gives_the_same_logits(architecture: Architecture):
     pieces = torch.cat([network(piece, cache, logits="all") for piece in ids.split(PIECES, 1)], 1)
     assert float(whole.std()) > 0.01
     torch.testing.assert_close(pieces, whole, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "number"), sorted(APART))
+def test_variants_that_are_not_built_are_refused_by_name(name: str, number: int):
+    with pytest.raises(InputError) as caught:
+        network_of(architecture_of({**MODULES[name].TINY, **MODULES[name].VARIANTS[number]}), "meta")
+    assert APART[name, number] in str(caught.value)
 
 
 @pytest.mark.parametrize("model_type", sorted(REFUSED))

@@ -64,6 +64,19 @@ def test_two_processes_hold_and_send_what_is_computed(config):
     assert run["decode"]["repeats"] == 3
 
 
+def test_expert_parallelism_alone_takes_a_sequence_each_and_its_run_is_saved(config, tmp_path):
+    file = tmp_path / "ranks.json"
+    sizes = ("--prompt", "4", "--context", "600", "--repeat", "1", "--dtype", "fp32")
+    done = torchrun(2, config, "--cpu", "--ep", "2", *sizes, "--save", str(file))
+    assert done.returncode == 0, done.stderr
+    assert "2 sequences" in " ".join(done.stdout.split())
+    assert done.stderr.count("warning: context 600 is beyond the trained length of 512") == 1
+    stored = json.loads(file.read_text(encoding="utf-8"))
+    assert (stored["schema"], stored["batch"], stored["ranks"]) == ("moecalc/ranks-run/1", 2, 2)
+    assert stored["parameters"]["ranks"] == [stored["parameters"]["computed"]] * 2
+    assert stored["decode"]["seconds"] > 0
+
+
 def test_as_many_processes_as_the_plan_has_devices(config):
     done = torchrun(2, config, "--cpu", "--tp", "4", "--prompt", "4", "--context", "4")
     assert done.returncode != 0

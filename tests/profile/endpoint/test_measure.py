@@ -8,7 +8,8 @@ import pytest
 
 from moecalc.api.fleets import fleet_of
 from moecalc.api.loading import load
-from moecalc.errors import InputError
+from moecalc.cli.endpoint import answer
+from moecalc.errors import InputError, UndeterminedError
 from moecalc.profile.endpoint import measure
 from moecalc.profile.endpoint.computing import computed
 from moecalc.profile.endpoint.ladder import Limits, concurrencies_of
@@ -162,3 +163,23 @@ def test_concurrencies_that_cannot_be_measured(text):
 
 def test_concurrencies():
     assert concurrencies_of(" 1, 4,256") == (1, 4, 256)
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_a_run_is_saved_with_its_version_even_where_the_server_died(serve, tmp_path, capsys, breaks):
+    file = tmp_path / "served.json"
+    server = serve(Generating())
+    options = {"concurrency": "1", "prompt": 32, "output": 4, "requests": 2, "save": f"{file}"}
+    if breaks:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("moecalc.profile.endpoint._stopped", lambda _: "died")
+            with pytest.raises(UndeterminedError, match="died"):
+                answer(server, "tiny", **options)
+    else:
+        assert answer(server, "tiny", **options) == 0
+    assert "tiny" in capsys.readouterr().out
+    stored = json.loads(file.read_text(encoding="utf-8"))
+    assert stored["schema"] == "moecalc/endpoint-run/1"
+    assert stored["moecalc"]
+    assert stored["stopped"] == ("died" if breaks else None)
+    assert [request["output_tokens"] for request in stored["levels"][0]["requests"]] == [4, 4]

@@ -123,6 +123,8 @@ def test_the_librarys_own_module_has_the_same_weights():
     run = profile(model(DENSE), asked(via="transformers", batches=(2,), repeats=1))
     assert run.runner.startswith("transformers ")
     assert run.figure("parameters").verdict == run.figure("weight_bytes").verdict == "exact"
+    assert run.figure("prefill.state_bytes", 1).verdict == "exact"
+    assert run.figure("decode.state_bytes", 2).verdict == "exact"
     assert run.figure("decode.seconds", 2).measured > 0
     assert run.figure("decode.flops", 2).verdict == "not measured"
 
@@ -157,7 +159,7 @@ def test_without_a_gpu_the_hint_offers_the_processor(monkeypatch):
 def test_what_is_too_large_says_which_batch_fits():
     with pytest.raises(InputError) as caught:
         profile(model(DENSE), asked(batches=(1, 8, 10**9), layers="all"))
-    assert caught.value.hint == "`--batch 8` fits"
+    assert caught.value.hint.endswith("is the most that fits at `--context 64`")
 
 
 def test_a_context_beyond_learned_positions_is_refused():
