@@ -13,7 +13,9 @@ def accuracy(runs: str | None = None) -> Accuracy:
     groups = folds()
     models = {name: group for group, names in groups.models.items() for name in names}
     devices = {name: group for group, names in groups.devices.items() for name in names}
-    known = {m.id: Known(m.regime, models[m.model], devices[m.device], m.source) for m in measurements()}
+    known = {
+        m.id: Known(m.regime, models[m.model], devices[m.device], m.source, m.engine) for m in measurements()
+    }
     found = accuracy_of(left_out(), ceilings(), known)
     if runs is None:
         return found

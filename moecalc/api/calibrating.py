@@ -80,9 +80,6 @@ def _expected(
     speed: Speed, run: Run, phase: Phase, batch: int, tokens: int, past: int = 0
 ) -> Expected | NoExpectation:
     where = f"{run.device.name}, {run.date:%Y-%m-%d}"
-    made = expect_calibrated(
+    return expect_calibrated(
         calibration_of(run), where, phase, speed.roofline, batch, tokens, past, speed.routing
     )
-    if made is None:
-        return NoExpectation(f"the run has too few points of {phase} to know how wrong a fit of them is")
-    return made

@@ -38,7 +38,7 @@ from moecalc.calc.speed.speed import Decode, Held, Prefill, Speed
 from moecalc.calc.speed.traffic import SHARED, UNIFORM, Routing
 from moecalc.errors import InputError
 from moecalc.specs.engines import find_engine
-from moecalc.specs.fleet import Fleet
+from moecalc.specs.fleet import Fleet, with_network
 from moecalc.specs.plan import Plan
 from moecalc.specs.routing import UNIFORM_SKEW, Skew
 from moecalc.specs.workload import Workload, check_length
@@ -65,6 +65,7 @@ def speed(
     accept: float | None = None,
     speculate_at: Sequence[int] | None = None,
     peak: str | None = None,
+    network: str | None = None,
 ) -> Speed:
     """How fast a model is on a fleet.
 
@@ -75,13 +76,15 @@ def speed(
     expected under continuous batching, where prompts disturb decoding. `measured` is a decode speed to hold against
     the ceiling; `speculate` tokens drafted, accepted with the rate `accept`, are speculative decoding, shown at the
     batches `speculate_at` (None: powers of four that fit). `peak` (`28TFLOP/s`) is the dense 16-bit peak of devices
-    without a published one: where none is known, decoding is answered by bandwidth alone, and `prefill` is None. Where
+    without a published one: where none is known, decoding is answered by bandwidth alone, and `prefill` is None.
+    `network` (`50GB/s`, in bits `400Gb/s`) is what each device sends to other domains; None: the catalogue's. Where
     the model does not fit and the fleet's host has RAM, part of it lies there; where it does not fit at all, the
     ceiling holds for devices with more memory, and `held` says what is missing. Raises InputError for values that
     cannot be, UndeterminedError where a bandwidth or the architecture is not known.
     """
     fleet, plan = fleet_from(gpu), plan_from(plan)
     fleet = fleet if peak is None else with_peak(fleet, peak)
+    fleet = fleet if network is None else with_network(fleet, network)
     speculation.check(speculate, accept)
     for each in speculate_at or ():
         check_length("batch", each)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +13,9 @@ from moecalc.cli.progress import Bar
 from moecalc.cli.targets import check_target
 from moecalc.cli.values import one_format, tokens
 from moecalc.errors import EXIT_OK, InputError
+
+if TYPE_CHECKING:
+    from moecalc.api.model import AnyModel
 
 EXAMPLES = (
     "moecalc profile olmoe-1b-7b --gpu 0 --batch 1,8,64 --context 4k",
@@ -54,7 +57,8 @@ RunDtypeOption = Annotated[
     str | None,
     typer.Option(
         "--dtype",
-        help="What weights, state and arithmetic are in: bf16, fp16, fp32. Default: bf16; with --cpu fp32.",
+        help="What weights, state and arithmetic are in: bf16, fp16, fp32. Default: bf16; with --cpu fp32; "
+        "with --calibrate as the model is stored, which is what `speed --calibration` takes.",
     ),
 ]
 LayersOption = Annotated[
@@ -203,7 +207,6 @@ def command(
     asked_prompt, asked_context = tokens(prompt), tokens(context)
     from moecalc.api.loading import load
     from moecalc.api.skews import skew_of
-    from moecalc.specs.formats import find_format
 
     loaded = load(model, strict)
     trained = loaded.context_length or DEFAULT_CONTEXT
@@ -213,7 +216,7 @@ def command(
         prompt=asked_prompt or min(DEFAULT_PROMPT, trained),
         context=asked_context or min(DEFAULT_CONTEXT, trained),
         batches=batches,
-        dtype=find_format(dtype or ("fp32" if cpu else "bf16")).name,
+        dtype=_run_dtype(dtype, loaded, cpu=cpu, calibrate=calibrate),
         quant=quant,
         layers=layers,
         skew=skew_of(routing),
@@ -263,6 +266,17 @@ def command(
 
         write(save, run)
     return EXIT_OK
+
+
+def _run_dtype(asked: str | None, model: AnyModel, *, cpu: bool, calibrate: bool) -> str:
+    """The format to run in. A calibration is for `speed`, which takes a model as it is stored: so it is run so."""
+    from moecalc.api.model import Model
+    from moecalc.profile.measure.device import DTYPES
+    from moecalc.specs.formats import find_format
+
+    if asked is None and calibrate and isinstance(model, Model) and model.precision.default in DTYPES:
+        return model.precision.default
+    return find_format(asked or ("fp32" if cpu else "bf16")).name
 
 
 def _index(gpu: str | None) -> int | None:

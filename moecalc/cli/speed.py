@@ -42,6 +42,13 @@ PeakOption = Annotated[
         help="Dense 16-bit peak of each device that has none published, e.g. 28TFLOP/s: what bounds prompts.",
     ),
 ]
+NetworkOption = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        help="What each device sends to other machines, e.g. 400Gb/s or 50GB/s. Default: the catalogue's.",
+    ),
+]
 ServedOption = Annotated[
     bool,
     typer.Option("--served", help="Expect continuous batching, where prompts disturb decoding."),
@@ -62,6 +69,7 @@ def command(
     vram: deployment.VramOption = None,
     bandwidth: deployment.BandwidthOption = None,
     peak: PeakOption = None,
+    network: NetworkOption = None,
     ram: deployment.RamOption = None,
     ram_bandwidth: deployment.RamBandwidthOption = None,
     quant: cli.options.QuantOption = None,
@@ -125,6 +133,7 @@ def command(
                 "--past": None if past_tokens(past) == 0 else past,
                 "--calibration": calibration,
                 "--peak": peak,
+                "--network": network,
             }
         )
         found = sweep(
@@ -185,6 +194,7 @@ def command(
         accept=accept,
         speculate_at=batches if len(batches) > 1 else None,
         peak=peak,
+        network=network,
     )
     for option, asked in (("--past", past_tokens(past)), ("--prompt", tokens(prompt))):
         if asked:

@@ -31,6 +31,9 @@ NOTE = (
     "fitted; not named: one fit over all engines, which answers without `--engine`; GDDR or LPDDR."
 )
 
+WIDE = 0.5
+"""A median error beyond which a line is called an order of magnitude."""
+
 CEILINGS = (
     "The ceiling is that of tokens that share their experts, which holds whatever the routing; under uniform routing, "
     "an average, batches of MoE models can be faster."
@@ -40,22 +43,31 @@ CEILINGS = (
 def accuracy_text(found: Accuracy) -> str:
     """For the terminal."""
     columns = width()
-    lines = table([HEADER, *map(_row, found.regimes)], "<<<>>>>>>>>")
+    rows = [_nested(row) for row in [HEADER, *map(_row, found.regimes)]]
+    lines = table(rows, "<>>>>>><>")
     if max(map(len, lines)) > columns:
-        kept = [row[:4] + row[6:8] + row[9:10] for row in [HEADER, *map(_row, found.regimes)]]
-        lines = table(kept, "<<<>>>>")
+        lines = table([[*row[:2], *row[4:6], row[7]] for row in rows], "<>>><")
     counts = table([["ceiling", "rows", "beaten", "uniform"], *map(_counts, found.ceilings)], "<>>>")
-    parts = [bold(lines[0]), *lines[1:], "", *paragraph(NOTE, columns)]
+    behind = table([["behind it", "engines (rows)", "sources (rows)"], *map(_behind, _whole(found))], "<<<")
+    parts = [bold(lines[0]), *lines[1:], "", *paragraph(NOTE, columns), *_wide(found, columns)]
+    parts += ["", bold(behind[0]), *behind[1:]]
     parts += ["", bold(counts[0]), *counts[1:], "", *paragraph(CEILINGS, columns)]
     return "\n".join([*parts, *_beaten(found, columns), *_sources(found, columns)])
 
 
 def accuracy_markdown(found: Accuracy) -> str:
     """For documents, with the sources."""
-    rows = [[*_row(line), ", ".join(line.sources)] for line in found.regimes]
+    rows = [
+        [*_row(line), _all(line.engine_rows), _all(line.source_rows) or ", ".join(line.sources)]
+        for line in found.regimes
+    ]
     counts = [["ceiling", "rows", "beaten", "uniform"], *map(_counts, found.ceilings)]
     return "\n\n".join(
-        [markdown_table([[*HEADER, "sources"], *rows]), NOTE, markdown_table(counts), CEILINGS]
+        [
+            markdown_table([[*HEADER, "engines (rows)", "sources (rows)"], *rows]),
+            *[NOTE, *_imprecise(found)],
+            *[markdown_table(counts), CEILINGS],
+        ]
     )
 
 
@@ -77,9 +89,55 @@ def _row(line: RegimeAccuracy) -> list[str]:
     ]
 
 
+def _nested(row: list[str]) -> list[str]:
+    """A row of the terminal's: engines and hardware stand under their regime."""
+    regime, engines, hardware, *figures = row
+    return [regime or (f"    {hardware}" if hardware else f"  {engines}"), *figures]
+
+
+def _whole(found: Accuracy) -> list[RegimeAccuracy]:
+    """The lines of whole regimes that say what stands behind them; runs are named below the table."""
+    return [
+        line
+        for line in found.regimes
+        if line.engine_class == "all" and line.hardware is None and line.source_rows
+    ]
+
+
+def _behind(line: RegimeAccuracy) -> list[str]:
+    """The engine and the source of most measurements, and how much else there is."""
+    (engine, rows), *_ = line.engine_rows.items()
+    others = line.judged.rows - rows
+    (source, most), *more = line.source_rows.items()
+    return [
+        line.regime,
+        f"{engine} {rows}" + (f", other {others}" if others else ""),
+        f"{source} {most}" + (f" +{len(more)}" if more else ""),
+    ]
+
+
+def _all(rows: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in rows.items())
+
+
+def _imprecise(found: Accuracy) -> list[str]:
+    """Which regimes are too far off to be called accurate."""
+    return [
+        f"{line.regime}: half of the predictions are off by more than {line.judged.median_error:.0%}: an order of "
+        "magnitude, not an accurate figure."
+        for line in _whole(found)
+        if line.judged.median_error > WIDE
+    ]
+
+
+def _wide(found: Accuracy, columns: int) -> list[str]:
+    return [line for words in _imprecise(found) for line in ["", *paragraph(words, columns)]]
+
+
 def _reached(line: RegimeAccuracy) -> str:
-    assert line.target is not None
-    return "reached" if line.judged.median_error <= line.target else "missed"
+    if not line.is_reached:
+        return "missed"
+    return f"reached, on {line.mostly_of}" if line.mostly_of else "reached"
 
 
 def _counts(count: CeilingCount) -> list[str]:
@@ -100,7 +158,8 @@ def _beaten(found: Accuracy, columns: int) -> list[str]:
 
 def _sources(found: Accuracy, columns: int) -> list[str]:
     keys = sorted({key for line in found.regimes if line.regime not in RUNS for key in line.sources})
-    lines = ["", *paragraph(f"sources: {', '.join(keys)}; docs/measurements.md has them in full", columns)]
+    words = f"sources: {', '.join(keys)}; docs/measurements.md has them in full, `--json` the rows of each"
+    lines = ["", *paragraph(words, columns)]
     runs = sorted({key for line in found.regimes if line.regime in RUNS for key in line.sources})
     if runs:
         words = "each predicted by fits on runs of other models on its device"

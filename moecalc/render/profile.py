@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from moecalc.calc.speed.calibrated import weakness
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table
 from moecalc.render.rates import digits, duration, rate
@@ -37,6 +38,7 @@ def profile_text(run: Run, columns: int) -> str:
             lines += ["", step_words(point), *table(parts, "<>>")]
     if run.calibration is not None:
         lines += ["", *table(calibration_rows(run.calibration), "<>>>>")]
+        lines += paragraph(calibration_words(run.calibration), columns)
     lines += ["", *(dim(line) for line in paragraph(conditions(run), columns, "  "))]
     for note in run.notes:
         lines += paragraph(f"note: {note}", columns, "  ")
@@ -51,7 +53,7 @@ def profile_markdown(run: Run) -> str:
         if made:
             parts += [step_words(point), markdown_table(made)]
     if run.calibration is not None:
-        parts.append(markdown_table(calibration_rows(run.calibration)))
+        parts += [markdown_table(calibration_rows(run.calibration)), calibration_words(run.calibration)]
     return "\n\n".join([*parts, conditions(run), *(f"note: {note}" for note in run.notes)])
 
 
@@ -68,6 +70,7 @@ def device_words(run: Run) -> str:
     return (
         f"measured now: copy {_bytes_per_second(of.copy_bytes_per_second)}, read "
         f"{_bytes_per_second(of.read_bytes_per_second)}, {format_flops(round(of.flops_per_second))}/s in {of.dtype}"
+        + (f" ({of.matmul_form})" if of.matmul_form else "")
     )
 
 
@@ -147,6 +150,13 @@ def calibration_rows(calibration: Calibration) -> list[list[str]]:
             for phase, of in calibration.phases.items()
         ),
     ]
+
+
+def calibration_words(calibration: Calibration) -> str:
+    """What the table of coefficients says, and which of them little rests on."""
+    weak = [f"{phase} ({words})" for phase, of in calibration.phases.items() if (words := weakness(of))]
+    said = "a step takes the sum of its terms; half within: of points left out in turn"
+    return f"{said}. Weak: {', '.join(weak)}" if weak else said
 
 
 def conditions(run: Run) -> str:

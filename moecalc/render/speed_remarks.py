@@ -150,13 +150,22 @@ def _communication(speed: Speed) -> str:
         for t in found.transfers
     ]
     said = f"communication, not in the ceiling: {'; '.join(parts)} sent by each"
-    if found.seconds is None:
-        said += "; the link between the devices is not known"
-    else:
-        said += f": {duration(found.seconds)} at the link's {format_bytes_decimal(found.link or 0)}/s"
-    if found.crosses_machines:
-        said += ", and more over the network between machines"
-    return said
+    link = "at a link that is not known" if found.link is None else f"at the link's {_per_second(found.link)}"
+    if not found.network_bytes:
+        if found.seconds is None:
+            return f"{said}; the link between the devices is not known"
+        return f"{said}: {duration(found.seconds)} {link}"
+    said += f", of it {format_bytes_decimal(found.network_bytes)} between domains; {speed.plan.devices:,} devices: "
+    said += f"{found.domains:,} domains of {found.domain:,} "
+    said += "(assumed) " if found.assumed else ""
+    if found.network is None:
+        return f"{said}over a network that is not known, so its time is not either; add `--network 400Gb/s`"
+    said += f"over {_per_second(found.network)} per device"
+    return said if found.seconds is None else f"{said}: at least {duration(found.seconds)}, {link} inside"
+
+
+def _per_second(rate: int) -> str:
+    return f"{format_bytes_decimal(rate)}/s"
 
 
 def _source(what: str, expected: Expected | NoExpectation) -> str:

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from decimal import Context, Decimal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from moecalc.errors import InputError, UndeterminedError
-from moecalc.specs.hardware import Accelerator, Capacity, Memory, Rate, accelerator, find_name
+from moecalc.specs.hardware import Accelerator, Capacity, Link, Memory, Rate, accelerator, find_name
 from moecalc.units import parse_bytes, parse_bytes_per_second
 
 MAX_DEVICES = 16_384
@@ -23,6 +24,7 @@ GIVEN = "given on the command line"
 UNLISTED = "unlisted"
 
 _TERM = re.compile(r"(?:(?P<count>[+-]?\d+)\s*(?:[x×*]\s*|\s+(?=[a-z])))?(?P<name>\S.*)", re.IGNORECASE)
+_BITS = re.compile(r"(?P<number>\d{1,9}(?:\.\d{1,9})?)\s*(?P<prefix>[MGT])(?:b/s|bit/s|bps)")
 _COUNT_LAST = re.compile(r"(?P<name>.+?)\s*[x×*]\s*(?P<count>\d+)", re.IGNORECASE)
 
 
@@ -111,6 +113,19 @@ def unlisted(vram: str | None, bandwidth: str | None) -> Accelerator:
 def host(ram: str | None, bandwidth: str | None) -> Host:
     """The host's memory, from what was typed. Raises InputError as `unlisted` does."""
     return Host(_capacity("--ram", ram), _rate("--ram-bandwidth", bandwidth))
+
+
+def with_network(fleet: Fleet, text: str) -> Fleet:
+    """The fleet whose devices each send so much to other domains, in one direction: `50GB/s`, or in bits `400Gb/s`.
+
+    Raises InputError where the rate cannot be read, or is 0.
+    """
+    bits = _BITS.fullmatch(text.strip())
+    rate = _rate("--network", f"{Decimal(bits['number']) / 8:f}{bits['prefix']}B/s" if bits else text)
+    assert rate is not None  # of a text there is always one
+    link = Link(name="network", value=rate.value, source=rate.source)
+    groups = (Group(replace(group.device, network=link), group.count) for group in fleet.groups)
+    return Fleet(tuple(groups), fleet.host)
 
 
 def require_bandwidth(device: Accelerator) -> Rate:

@@ -173,6 +173,13 @@ class Link(Rate, frozen=True):
         return int(self._exact(self.peer_to_peer or self.value))
 
 
+class Domain(Struct, frozen=True, forbid_unknown_fields=True):
+    """So many devices that their own links join, each with each; a network joins more."""
+
+    devices: int
+    source: str
+
+
 class Price(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one device cost per hour, from whom and when; without a date only where none could be found."""
 
@@ -236,6 +243,10 @@ class Accelerator(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     bandwidth: Rate | None = None
     peaks: Peaks = Peaks()
     interconnect: Link | None = None
+    domain: Domain | None = None
+    """How many the interconnect joins; None where `system` says it."""
+    network: Link | None = None
+    """To devices of other domains."""
     host_link: Link | None = None
     tdp: Power | None = None
     system: System | None = None
@@ -253,6 +264,13 @@ class Accelerator(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def is_linked(self) -> bool:
         """Whether a link of its own joins more of them than one machine's slots hold."""
         return self.interconnect is not None and not self.interconnect.name.startswith("PCIe")
+
+    @property
+    def domain_devices(self) -> int | None:
+        """Devices that stand in one fast domain; None where no source says how many."""
+        if self.domain is not None:
+            return self.domain.devices
+        return self.system.devices if self.system is not None else None
 
     def refuses_any(self, formats: Iterable[str]) -> bool:
         """Whether a source says that no engine's code for one of these formats of weights runs here."""

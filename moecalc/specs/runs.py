@@ -59,19 +59,22 @@ class RunDevice(_Stored, frozen=True, kw_only=True):
 
 
 class Ceilings(_Stored, frozen=True, kw_only=True):
-    """What the device reached in this run, in plain loops over large buffers: no datasheet's figures."""
+    """What the device reached in this run, no datasheet's figures: bytes in plain loops over large buffers."""
 
     copy_bytes_per_second: Positive
     """Bytes read and bytes written."""
     read_bytes_per_second: Positive
     """Bytes read by a sum."""
     flops_per_second: Positive
-    """Of a square matrix multiplication in `dtype`."""
+    """Of the fastest multiplication in `dtype`: by itself, or in a step of the model."""
     dtype: str
     buffer_bytes: int
     """Of the copied buffer."""
     matmul_size: int
-    """Rows, columns and depth of the multiplied matrices."""
+    """Rows and columns of the fastest weight that was multiplied by itself."""
+    matmul_form: str = ""
+    """What reached `flops_per_second`: rows, weight and its layout, or a step of the model; empty in files before this
+    was looked at, which multiplied two square matrices."""
 
     @property
     def bytes_per_second(self) -> float:

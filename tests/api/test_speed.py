@@ -12,11 +12,14 @@ from moecalc.api.loading import load
 from moecalc.api.serving import serve
 from moecalc.api.speed import speed
 from moecalc.api.sweep import sweep
-from moecalc.calc.speed.expectation import Expected, NoExpectation
+from moecalc.calc.speed.expectation import Expected, NoExpectation, decode_terms, requests_of
+from moecalc.calc.speed.latency import LATENCIES
 from moecalc.calc.speed.speed_lines import speed_report
+from moecalc.calc.speed.traffic import Routing
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.render.speed import verdict
 from moecalc.render.speed_remarks import remarks
+from moecalc.specs.expectations import fit
 from moecalc.specs.measurements import measurements
 from moecalc.specs.plan import Plan
 
@@ -151,6 +154,19 @@ def test_an_expectation_is_never_faster_than_the_unconditional_ceiling():
             assert expected.seconds <= expected.high_seconds
             assert 0 <= found.latency_seconds < expected.seconds
     assert known >= 2
+
+
+def test_latency_under_load_is_of_the_requests_that_are_expected():
+    """What is left of an expected step without its latency is bytes and arithmetic, of the usual requests."""
+    found = speed("llama-3.1-8b", on("h100"), batch=16, served=True)
+    chosen = fit("decode", "serving")
+    terms = decode_terms(found.roofline, 16, 4096, Routing(chosen.overlap), requests_of(4096))
+    rest = sum(
+        entry.value * terms[entry.term]
+        for entry in chosen.coefficients
+        if entry.term not in LATENCIES and entry.holds_on("hbm")
+    )
+    assert found.latency_seconds + float(rest) == pytest.approx(found.decode.expected.seconds)
 
 
 def test_where_nothing_is_expected_the_reason_is_said():

@@ -59,9 +59,11 @@ def test_markdown_has_the_same_rows(stored):
 
 
 def test_speed_takes_the_device_and_the_expectation_from_the_run(folder, stored):
-    config = json.loads((folder / "config.json").read_text()) | {"torch_dtype": "float32"}
-    (folder / "fp32.json").write_text(json.dumps(config))
-    asked = f"moecalc speed {folder / 'fp32.json'} --calibration {folder / 'run.json'} --context 48 --batch 2"
+    """A calibrated run is in the format that the model is stored in, unless another was asked for."""
+    asked = (
+        f"moecalc speed {folder / 'config.json'} --calibration {folder / 'run.json'} --context 48 --batch 2"
+    )
+    assert stored.dtype == "bf16"
     found = run(f"{asked} --json", 100)
     assert found.returncode == 0, found.stderr
     made = json.loads(found.stdout)["speed"]
@@ -73,9 +75,10 @@ def test_speed_takes_the_device_and_the_expectation_from_the_run(folder, stored)
 
 def test_speed_refuses_a_calibration_in_another_dtype_or_beside_a_gpu(folder, answer):
     assert answer.returncode == 0
-    other = run(f"moecalc speed llama-3.1-8b --calibration {folder / 'run.json'}", 100)
+    other = run(f"moecalc speed llama-13b --calibration {folder / 'run.json'}", 100)
     assert other.returncode == 2
-    assert "the run was in fp32" in other.stderr
+    assert "the run was in bf16" in other.stderr
+    assert "--dtype fp16 --calibrate" in other.stderr
     both = run(f"moecalc speed llama-3.1-8b --gpu h100 --calibration {folder / 'run.json'}", 100)
     assert both.returncode == 2
     assert "leave `--gpu`" in both.stderr

@@ -16,6 +16,7 @@ from moecalc.specs.hardware import (
     FORMATS,
     Accelerator,
     Capacity,
+    Domain,
     Link,
     Memory,
     Peak,
@@ -44,7 +45,7 @@ def values_in(struct):
         value = getattr(struct, field)
         for index, item in enumerate(value if isinstance(value, tuple) else (value,)):
             path = f"{field}[{index}]" if isinstance(value, tuple) else field
-            if isinstance(item, Quantity | Price):
+            if isinstance(item, Quantity | Price | Domain):
                 yield path, item
             elif isinstance(item, msgspec.Struct):
                 yield from ((f"{path}.{rest}", found) for rest, found in values_in(item))

@@ -1,5 +1,6 @@
 """How accurate expectations are on measurements they had not seen, and whether anything beats the ceiling."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -17,6 +18,9 @@ TARGETS = {
 }
 """Median errors to reach, set before anything was fitted (docs/accuracy.md)."""
 
+MOSTLY = 0.9
+"""From this share of one engine's measurements on, a verdict is said to be of that engine."""
+
 
 class RegimeAccuracy(msgspec.Struct, frozen=True, kw_only=True):
     """The left-out errors of a regime, of all engines or of one class, on all hardware or on one class."""
@@ -33,6 +37,21 @@ class RegimeAccuracy(msgspec.Struct, frozen=True, kw_only=True):
     """Keys of the measurements' `sources.yaml`."""
     hardware: Hardware | None = None
     """None where it is all of it."""
+    engine_rows: dict[str, int] = {}
+    """Measurements by the program that ran them, most first."""
+    source_rows: dict[str, int] = {}
+    """Measurements by source, most first."""
+
+    @property
+    def is_reached(self) -> bool | None:
+        """Whether the median error is within the target; None where there is none."""
+        return None if self.target is None else self.judged.median_error <= self.target
+
+    @property
+    def mostly_of(self) -> str | None:
+        """The engine of nearly all measurements: what is reached is reached on that one."""
+        name, rows = next(iter(self.engine_rows.items()), (None, 0))
+        return name if rows >= MOSTLY * self.judged.rows else None
 
 
 class CeilingCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +79,7 @@ class Known(msgspec.Struct, frozen=True):
     model: str
     device: str
     source: str
+    engine: str
 
 
 def accuracy_of(
@@ -120,7 +140,14 @@ def _line(
         target=TARGETS.get(regime) if class_ == "all" and hardware is None else None,
         hardware=hardware,
         sources=tuple(sorted({known[row.id].source for row in together})),
+        engine_rows=_counted(known[row.id].engine for row in together),
+        source_rows=_counted(known[row.id].source for row in together),
     )
+
+
+def _counted(names: Iterable[str]) -> dict[str, int]:
+    """How often each comes, most first, and equals by name."""
+    return dict(sorted(Counter(names).items(), key=lambda item: (-item[1], item[0])))
 
 
 def _of(rows: list[LeftOut], fitted_on: Literal["phase", "regime"]) -> list[LeftOut]:

@@ -9,13 +9,19 @@ to be wrong; judged on points that are left out in turn.
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
-from moecalc.calc.speed.expectation import Expected, decode_terms, prefill_terms
+from moecalc.calc.speed.expectation import Expected, NoExpectation, decode_terms, prefill_terms
 from moecalc.calc.speed.roofline import Roofline
 from moecalc.calc.speed.traffic import UNIFORM, Routing
 from moecalc.specs.runs import Calibration, Ceilings, Phase, PhaseCoefficients, Point, Run
 
 LEAST_JUDGED = 3
 """Points; of fewer, leaving one out leaves nothing to fit on."""
+
+LEAST_FIRM = 6
+"""Points; three coefficients fitted on fewer are hardly held by those that are left out."""
+
+FIRM_ERROR = 0.2
+"""Half of the points within it: the error of the published regimes, beyond which a run of one's own adds nothing."""
 
 PHASES: tuple[Phase, ...] = ("decode", "prefill")
 
@@ -68,6 +74,15 @@ def _conditions(run: Run) -> tuple[str, str, str | None]:
     return run.device.name, run.dtype, run.quant
 
 
+def weakness(of: PhaseCoefficients) -> str:
+    """Why little rests on these coefficients, in words; empty where they are firm."""
+    if of.points < LEAST_FIRM:
+        return f"fewer than {LEAST_FIRM} points"
+    if of.median_error is not None and of.median_error > FIRM_ERROR:
+        return f"half are off by more than {FIRM_ERROR:.0%}"
+    return ""
+
+
 def expect_calibrated(
     calibration: Calibration,
     where: str,
@@ -77,17 +92,20 @@ def expect_calibrated(
     tokens: int,
     past: int = 0,
     routing: Routing = UNIFORM,
-) -> Expected | None:
+) -> Expected | NoExpectation:
     """Seconds of a step on the device that was calibrated, on the roofline of its measured ceilings.
 
-    None for a phase that was not timed, or was timed at too few points to know how wrong the fit is.
+    None are expected of a phase that was not timed, or at too few points to know how wrong the fit is; nor where the
+    coefficients make a step faster than the ceilings they stand on, which then are none.
     """
     known = calibration.phases.get(phase)
     if known is None or known.low is None or known.high is None or known.median_error is None:
-        return None
+        return NoExpectation(f"the run has too few points of {phase} to know how wrong a fit of them is")
     if phase == "decode":
+        bound = roofline.decode(batch, tokens, routing)
         terms = decode_terms(roofline, batch, tokens, routing)
     else:
+        bound = roofline.prefill(tokens, batch, past, routing)
         terms = prefill_terms(roofline, tokens, batch, past, routing)
     seconds = _sum(
         (known.memory, known.compute, known.operation_seconds),
@@ -97,6 +115,12 @@ def expect_calibrated(
             float(terms["operations"]),
         ),
     )
+    if seconds < bound.seconds:
+        return NoExpectation(
+            f"the run's own steps say {seconds:.3g} s, less than the {float(bound.seconds):.3g} s of its ceilings: "
+            "what they read lay in caches, or the device was busier while the ceilings were timed"
+        )
+    weak = weakness(known)
     return Expected(
         seconds=seconds,
         low_seconds=seconds * known.low,
@@ -110,6 +134,7 @@ def expect_calibrated(
         words=(
             f"calibrated on {where}: {known.points} points of moecalc's own runner, each left out in turn, half within "
             f"{known.median_error:.0%}; the interval is the widest miss among them, and says nothing of serving engines"
+            + (f"; weak: {weak}" if weak else "")
         ),
         follows_routing=True,
     )

@@ -6,12 +6,17 @@ each feed-forward (Shoeybi et al. 2019, arXiv 1909.08053, section 3), and one be
 token goes once to every other rank that has one of its experts and comes back (Lepikhin et al. 2020, arXiv 2006.16668,
 section 3.2); with k of E experts drawn uniformly over n ranks, all different, those are (n - 1) (1 - C(E - E/n, k) /
 C(E, k)). A pipeline sends the residual stream over each boundary, cut among the tensor ranks (Narayanan et al. 2021,
-arXiv 2104.04473, section 4.1). Activations are taken as 16-bit. Latencies, the gather of logits and a slower network
-between machines only add.
+arXiv 2104.04473, section 4.1). Activations are taken as 16-bit.
+
+Ranks beyond one domain of fast links exchange over a network as little as they can: an all-reduce sums inside each of m
+domains of g ranks first, so each rank sends 2 (m - 1) / (m g) of the vector over the network and 2 (g - 1) / g inside
+(together the ring's); an all-to-all sends a token once to each other domain that has one of its experts and deals it
+out there (DeepSeek-V3, arXiv 2412.19437, section 3.2.2); a pipeline crosses once between two domains. Both ways are
+taken to be busy at once, so the longer counts. Latencies and the gather of logits only add.
 """
 
 from collections.abc import Iterable
-from math import prod
+from math import ceil, prod
 
 import msgspec
 
@@ -27,7 +32,7 @@ MIXERS = frozenset({"attention", "recurrent"})
 FEED_FORWARDS = frozenset({"ffn", "routed", "shared"})
 
 MACHINE = 8
-"""Devices that one machine's links join; beyond it a network does, which the catalogue of devices does not know."""
+"""Devices that one machine's links join where no source says how many; beyond it a network does."""
 
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +46,8 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     """How often in a step."""
     sent_bytes: Number
     """By one rank, all of them together."""
+    network_bytes: Number = 0
+    """Those among them that leave the domain."""
 
 
 class Communication(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,8 +56,14 @@ class Communication(msgspec.Struct, frozen=True, kw_only=True):
     transfers: tuple[Transfer, ...]
     link: int | None
     """Bytes per second that the slowest of the devices can send; None where unknown."""
-    crosses_machines: bool
-    """Whether more devices take part than one machine's links join."""
+    domain: int = MACHINE
+    """Devices that these links join."""
+    assumed: bool = False
+    """Whether no source says so."""
+    domains: int = 1
+    """Over which the devices are spread."""
+    network: int | None = None
+    """Bytes per second of each device to other domains; None where unknown."""
 
     @property
     def sent_bytes(self) -> Number:
@@ -58,22 +71,69 @@ class Communication(msgspec.Struct, frozen=True, kw_only=True):
         return sum(transfer.sent_bytes for transfer in self.transfers)
 
     @property
+    def network_bytes(self) -> Number:
+        """By one rank in a step, to other domains."""
+        return sum(transfer.network_bytes for transfer in self.transfers)
+
+    @property
     def seconds(self) -> float | None:
-        """At the link; None where its speed is not known, 0 where nothing is sent."""
+        """At the link and the network, both at once; None where one that is used is not known, 0 where none is."""
         if not self.transfers:
             return 0.0
-        return None if self.link is None else float(self.sent_bytes / self.link)
+        if not self.network_bytes:
+            return None if self.link is None else float(self.sent_bytes / self.link)
+        inside = [float(t.sent_bytes - t.network_bytes) for t in self.transfers]
+        outside = [float(t.network_bytes) for t in self.transfers]
+        if (any(inside) and self.link is None) or (any(outside) and self.network is None):
+            return None
+        return sum(
+            max(near / (self.link or 1), far / (self.network or 1))
+            for near, far in zip(inside, outside, strict=True)
+        )
 
 
 def decode_communication(roofline: Roofline, batch: int) -> Communication:
     """What one decode step of that batch sends."""
-    links = [machine.link for machine in roofline.machines]
-    known = [link for link in links if link is not None]
+    domain = min(machine.domain or MACHINE for machine in roofline.machines)
+    plan, ledger = roofline.plan, roofline.sharded.ledger
     return Communication(
-        transfers=transfers(roofline.plan, roofline.sharded.ledger, batch),
-        link=min(known) if len(known) == len(links) else None,
-        crosses_machines=roofline.plan.devices > MACHINE,
+        transfers=tuple(_crossing(t, plan, ledger, domain) for t in transfers(plan, ledger, batch)),
+        link=_slowest(machine.link for machine in roofline.machines),
+        domain=domain,
+        assumed=any(machine.domain is None for machine in roofline.machines),
+        domains=ceil(plan.devices / domain),
+        network=_slowest(machine.network for machine in roofline.machines),
     )
+
+
+def _slowest(rates: Iterable[int | None]) -> int | None:
+    """The least of them; None where one is not known."""
+    every = list(rates)
+    known = [rate for rate in every if rate is not None]
+    return min(known) if len(known) == len(every) else None
+
+
+def _crossing(transfer: Transfer, plan: Plan, ledger: Ledger, domain: int) -> Transfer:
+    """The transfer with what of it leaves the domain, where neighbours stand in one."""
+    return msgspec.structs.replace(transfer, network_bytes=_network_bytes(transfer, plan, ledger, domain))
+
+
+def _network_bytes(transfer: Transfer, plan: Plan, ledger: Ledger, domain: int) -> Number:
+    ranks, sent = transfer.ranks, transfer.sent_bytes
+    if transfer.name == "pipeline send":
+        boundaries = ranks - 1
+        crossed = boundaries if plan.stage_devices > domain else ceil(plan.devices / domain) - 1
+        return sent * min(crossed, boundaries) / boundaries if crossed else 0
+    spread = plan.stage_devices // ranks if transfer.name == "all-to-all" else 1
+    inside = max(1, domain // spread)
+    if ranks <= inside:
+        return 0
+    domains = ceil(ranks / inside)
+    if transfer.name == "all-to-all":
+        pool = widest_pool(ledger)
+        return sent * other_ranks(domains, pool) / other_ranks(ranks, pool)
+    whole = sent * ranks / (ranks - 1)
+    return whole * (domains - 1) / (domains * inside)
 
 
 def all_reduce_bytes(ranks: int, vector_bytes: Number) -> Number:

@@ -7,7 +7,7 @@ batches on many devices run into it. Only where something is expected: no coeffi
 
 from typing import cast
 
-from moecalc.calc.speed.expectation import Expected, NoExpectation, decode_terms
+from moecalc.calc.speed.expectation import Expected, NoExpectation, decode_terms, requests_of
 from moecalc.calc.speed.roofline import Roofline
 from moecalc.calc.speed.traffic import Routing
 from moecalc.specs.expectations import EngineClass, Term, fit, hardware_of, known
@@ -18,9 +18,16 @@ LATENCIES: frozenset[Term] = frozenset(
 
 
 def latency_seconds(
-    roofline: Roofline, batch: int, context: int, expected: Expected | NoExpectation
+    roofline: Roofline,
+    batch: int,
+    context: int,
+    expected: Expected | NoExpectation,
+    requests: tuple[int, int] | None = None,
 ) -> float | None:
-    """Seconds of an expected decode step that are latency; None where nothing is expected."""
+    """Seconds of an expected decode step that are latency; None where nothing is expected.
+
+    `requests` are the tokens of prompt and answer under continuous batching; None: those of `requests_of`.
+    """
     if isinstance(expected, NoExpectation):
         return None
     device = known(roofline.machines[0].name)
@@ -28,7 +35,7 @@ def latency_seconds(
     chosen = fit("decode", cast("EngineClass", expected.engine_class))
     if chosen is None or hardware is None:
         return None
-    lengths = (context, context) if expected.regime == "served" else None
+    lengths = (requests or requests_of(context)) if expected.regime == "served" else None
     terms = decode_terms(roofline, batch, context, Routing(chosen.overlap), lengths)
     return float(
         sum(

@@ -38,6 +38,10 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """By name of the format that operands are stored in; None where no source gives one."""
     link: int | None = None
     """Bytes per second to other devices, in one direction; None where unknown."""
+    domain: int | None = None
+    """Devices that the link joins; None where no source says it."""
+    network: int | None = None
+    """Bytes per second to devices of other domains, in one direction; None where unknown."""
 
     def seconds(self, flops: Number, format_: str) -> Number:
         """Seconds of that many FLOPs on operands of a format; 0 where no peak is published."""
@@ -54,12 +58,14 @@ def machine(accelerator: Accelerator, formats: tuple[str, ...]) -> Machine:
             if accelerator.name == UNLISTED
             else "`moecalc hardware` lists what is known of each device",
         )
-    link = accelerator.interconnect
+    link, network = accelerator.interconnect, accelerator.network
     return Machine(
         name=accelerator.name,
         bandwidth=accelerator.bandwidth.bytes_per_second,
         peaks={name: peak_of(accelerator, name) for name in formats},
         link=link.bytes_per_second if link else None,
+        domain=accelerator.domain_devices,
+        network=network.bytes_per_second if network else None,
     )
 
 

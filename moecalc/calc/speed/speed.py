@@ -224,9 +224,9 @@ class Speed(Answer, msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     @cached_property
     def latency_seconds(self) -> float | None:
-        """The part of an expected decode step that is latency; None where nothing is expected."""
+        """The part of the expected decode step that is latency; None where nothing is expected."""
         decode = self.decode
-        return latency_seconds(self.roofline, decode.batch, decode.context, decode.expected)
+        return latency_seconds(self.roofline, decode.batch, decode.context, self.expected, self.requests)
 
     @property
     def bound(self) -> str:

@@ -74,6 +74,7 @@ def _beside(speed: Speed) -> dict[str, Any]:
         "communication": {
             "seconds": speed.communication.seconds,
             "link_bytes_per_second": speed.communication.link,
+            **_network(speed),
             "transfers": [
                 {"name": t.name, "ranks": t.ranks, "times": t.times, "sent_bytes": t.sent_bytes}
                 for t in speed.communication.transfers
@@ -82,6 +83,18 @@ def _beside(speed: Speed) -> dict[str, Any]:
         "offload": _offload(speed),
         "speculation": _speculation(speed.speculation, speed.held.max_sequences),
         "measured": _measured(speed),
+    }
+
+
+def _network(speed: Speed) -> dict[str, Any]:
+    """The network between domains, where there are several."""
+    found = speed.communication
+    if found.domains == 1:
+        return {}
+    return {
+        "domain_devices": found.domain,
+        "network_bytes_per_second": found.network,
+        "network_bytes": found.network_bytes,
     }
 
 

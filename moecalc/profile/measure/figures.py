@@ -100,6 +100,7 @@ def _of_step(
         unit="share",
         batch=batch,
         measured=point.flops / seconds / ceilings.flops_per_second,
+        note="of the FLOPs that causal attention needs" if plan.phase == "prefill" else "",
     )
     yield Figure(
         id=f"{phase}.mbu",

@@ -13,7 +13,7 @@ from moecalc.calc.speed.calibrated import calibrate
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.profile.measure.asked import Asked
 from moecalc.profile.measure.by_kinds import by_kinds
-from moecalc.profile.measure.ceilings import measure_ceilings
+from moecalc.profile.measure.ceilings import measure_ceilings, raised
 from moecalc.profile.measure.components import component_times, save_trace, traced
 from moecalc.profile.measure.computing import Computed
 from moecalc.profile.measure.device import (
@@ -84,9 +84,16 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     described = describe_device(device)
     roofline = computed.roofline(ceilings, described.name)
     points = {step.plan: computed.point(roofline, step) for step in seen.steps}
+    ceilings = raised(ceilings, points.values())
+    roofline = computed.roofline(ceilings, described.name)
     bounds = {step: float(computed.bound(roofline, step).seconds) for step in points}
     calibration = calibrate(points.values(), ceilings) if asked.calibrate else None
     notes = [*maker.notes, *composition]
+    if asked.quant is not None:
+        notes.append(
+            f"this runner makes a matrix dense in {asked.dtype} before it is multiplied; the computed times read its 8 "
+            "bits and multiply, which kernels that fuse the two come near"
+        )
     if seen.uncounted:
         notes.append(f"FLOPs of these operations are not counted: {', '.join(seen.uncounted)}")
     return Run(

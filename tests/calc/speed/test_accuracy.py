@@ -41,3 +41,20 @@ def test_the_fit_that_answers_without_an_engine_has_its_own_lines(lines):
         if (line.regime, line.engine_class, line.hardware) == ("decode-b1-single", "any", None)
     )
     assert hbm.judged.median_error > pooled.judged.median_error  # one figure for all hardware would hide it
+
+
+def test_each_line_counts_the_engines_and_sources_of_its_measurements(lines):
+    for line in lines:
+        assert sum(line.engine_rows.values()) == sum(line.source_rows.values()) == line.judged.rows
+        assert tuple(sorted(line.source_rows)) == line.sources
+
+
+def test_a_verdict_on_one_engine_says_so(lines):
+    whole = {line.regime: line for line in lines if (line.engine_class, line.hardware) == ("all", None)}
+    assert whole["decode-static-batch"].engine_rows == {"llama.cpp": 157, "sglang": 2}  # of the tsv, by hand
+    assert (whole["decode-static-batch"].is_reached, whole["decode-static-batch"].mostly_of) == (
+        True,
+        "llama.cpp",
+    )
+    assert whole["decode-b1-tp"].mostly_of is None  # 22 of 33 of one
+    assert whole["ttft-loaded"].is_reached is None

@@ -2,9 +2,12 @@
 
 import datetime as dt
 
+import msgspec
 import pytest
 
-from moecalc.calc.speed.calibrated import calibrate, left_out
+from moecalc.api.speed import speed
+from moecalc.calc.speed.calibrated import calibrate, expect_calibrated, left_out, weakness
+from moecalc.calc.speed.expectation import NoExpectation
 from moecalc.calc.speed.profiled import ceilings_of, profiled
 from moecalc.specs.runs import Ceilings, Point, Run, RunDevice, Timing
 
@@ -122,3 +125,24 @@ def test_a_single_run_predicts_nothing_but_its_ceilings_are_counted():
     (count,) = ceilings_of(runs)
     assert (count.regime, count.rows) == ("profile-decode", 2)
     assert count.beaten == ("one.json decode batch 1 of 8",)
+
+
+def test_few_points_and_wide_misses_are_called_weak():
+    of = calibrate([point(*step, truth(*step)) for step in STEPS], CEILINGS).phases["decode"]
+    assert (of.points, weakness(of)) == (6, "")
+    assert "fewer than 6 points" in weakness(msgspec.structs.replace(of, points=5))
+    assert "more than 20%" in weakness(msgspec.structs.replace(of, median_error=0.21))
+
+
+def test_nothing_is_expected_faster_than_the_ceilings_that_a_run_measured():
+    """Coefficients of steps that were faster than the run's ceilings say that these are none."""
+    fast = calibrate(
+        [point(*step, truth(*step, memory=0.5, compute=0.5, each=0)) for step in STEPS], CEILINGS
+    )
+    slow = calibrate([point(*step, truth(*step)) for step in STEPS], CEILINGS)
+    bound = speed("llama-3.1-8b", "h100").roofline
+    refused = expect_calibrated(fast, "a", "decode", bound, 1, 128)
+    assert isinstance(refused, NoExpectation)
+    assert "less than" in refused.reason
+    expected = expect_calibrated(slow, "a", "decode", bound, 1, 128)
+    assert expected.seconds > bound.decode(1, 128).seconds

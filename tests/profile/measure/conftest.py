@@ -8,4 +8,5 @@ from moecalc.profile.measure import ceilings
 @pytest.fixture(autouse=True)
 def _small_ceilings(monkeypatch):
     monkeypatch.setitem(ceilings.BUFFER_BYTES, "cpu", 2**20)
-    monkeypatch.setitem(ceilings.MATMUL_SIZE, "cpu", 64)
+    monkeypatch.setitem(ceilings.MATMUL_SIZES, "cpu", (64,))
+    monkeypatch.setitem(ceilings.TOKENS, "cpu", (8,))

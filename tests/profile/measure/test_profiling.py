@@ -67,6 +67,13 @@ def test_every_step_has_a_time_a_rate_and_shares_of_this_runs_ceilings(whole):
         assert mbu == pytest.approx(point.moved_bytes / seconds / whole.ceilings.bytes_per_second)
 
 
+def test_matrices_in_8_bits_say_what_the_computed_times_leave_out(whole):
+    """Weight-only: this runner makes them dense, which the bound does not count."""
+    stored = profile(model(DENSE), asked(dtype="bf16", quant="int8", batches=(1,)))
+    assert any("makes a matrix dense in bf16" in note for note in stored.notes)
+    assert not any("dense in" in note for note in whole.notes)
+
+
 def test_peak_memory_holds_weights_and_state(whole):
     for phase, batch in (("prefill", 1), ("decode", 1), ("decode", 4)):
         held = whole.figure("weight_bytes").measured + whole.figure(f"{phase}.state_bytes", batch).measured
