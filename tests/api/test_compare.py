@@ -118,6 +118,16 @@ def test_the_cost_of_two_numbers_is_bounded_from_below(models):
         assert cell.gpu_seconds == pytest.approx(18e9 / 3.35e12 / cell.batch)
 
 
+def test_two_numbers_cost_nothing_where_their_weights_do_not_fit():
+    """2 TB in bf16 on eight devices of 140 GiB, and 140 GB on one of 80: these need 15 and 2."""
+    (large, _), (two, _) = (
+        compare(name, "llama-3.1-8b", gpu=gpu).entries
+        for name, gpu in (("1T-A30B:384x8", "8xh200"), ("70B-A12B:128x8", "1xh100"))
+    )
+    assert {(cell.gpu_seconds, cell.gpus_needed) for cell in large.cells} == {(None, None)}
+    assert {(cell.gpu_seconds, cell.gpus_needed) for cell in two.cells} == {(None, 2)}
+
+
 def test_the_cost_with_experts_stated_is_about_right(models):
     entry = compare("70B-A12B:128x8", models[1], context=4096).entries[0]
     shared = 70e9 - 58e9 * 128 / 120

@@ -46,12 +46,13 @@ def cell(deployment: Deployment, batch: int) -> Cell:
     if deployment.fits(batch):
         seconds = deployment.gpu_seconds_per_token(batch)
         return Cell(batch, seconds, deployment.usd_per_million_tokens(batch))
-    larger = smallest(deployment.demand, deployment.device, deployment.context, batch, deployment.utilization)
-    return Cell(batch, None, None, larger.gpus if larger and larger.gpus <= NODE else None)
+    return _too_small(deployment, batch)
 
 
 def stated_cell(deployment: Deployment, batch: int) -> Cell:
     """The same without a cache, for a model of which only two numbers are known: a rough figure, or a lower one."""
+    if deployment.free_bytes < 0:
+        return _too_small(deployment, batch)
     bound: Literal["about", "at least"] = "about"
     if is_least(deployment):
         assert isinstance(deployment.demand, StatedDemand)
@@ -59,6 +60,11 @@ def stated_cell(deployment: Deployment, batch: int) -> Cell:
         deployment = msgspec.structs.replace(deployment, demand=deployment.demand.with_lookup())
     seconds = deployment.gpu_seconds_per_token(batch)
     return Cell(batch, seconds, deployment.usd_per_million_tokens(batch), bound=bound)
+
+
+def _too_small(deployment: Deployment, batch: int) -> Cell:
+    larger = smallest(deployment.demand, deployment.device, deployment.context, batch, deployment.utilization)
+    return Cell(batch, None, None, larger.gpus if larger and larger.gpus <= NODE else None)
 
 
 def is_least(deployment: Deployment) -> bool:
