@@ -179,7 +179,8 @@ def _event(data: str, secret: str | None) -> dict[str, Any]:
 
 
 def _broken(error: Exception) -> str:
-    if isinstance(error, http.client.IncompleteRead | http.client.RemoteDisconnected):
+    if isinstance(error, http.client.IncompleteRead | ConnectionResetError | BrokenPipeError):
+        # Closed with a request still unread, a connection is reset: it is a matter of microseconds which comes.
         return "it closed the connection"
     if isinstance(error, http.client.HTTPException):
         return f"its answer is no HTTP ({type(error).__name__})"

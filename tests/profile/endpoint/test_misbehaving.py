@@ -1,6 +1,7 @@
 """Servers that die, lie, hang, drip or send garbage. Every one of them is bounded, and said in one error."""
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -390,3 +391,10 @@ def raw() -> Iterator:
     for listener in listeners:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+
+
+def test_a_server_that_resets_the_connection(raw):
+    def reset(connection):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    assert "it closed the connection" in str(refused(raw(reset)))
