@@ -32,7 +32,7 @@ class Mamba2(Block, frozen=True, kw_only=True, tag="mamba2"):
     """Where the output projection differs from `bias`."""
     conv_bias: bool = True
     norm: bool = True
-    """The gated RMSNorm before the output projection."""
+    """The gated RMSNorm before the output projection, of each group's channels apart."""
     state_dtype: str = "fp32"
 
     def __post_init__(self) -> None:

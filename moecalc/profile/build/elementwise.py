@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
 
 class Norm(Module):
-    """A norm over the last axis. One without parameters scales by the root mean square."""
+    """A norm over the last axis, or over each of `groups` equal parts of it, under one scale.
 
-    def __init__(self, kind: NormKind, role: Role, store: Store, numerics: Numerics) -> None:
+    One without parameters scales by the root mean square.
+    """
+
+    def __init__(self, kind: NormKind, role: Role, store: Store, numerics: Numerics, groups: int = 1) -> None:
         super().__init__()
         self._centred = kind in ("layer", "layer_no_bias")
+        self._groups = groups
         self._epsilon = numerics.norm_epsilon
         self.scale = store.take_if(kind != "unweighted", role)
         self.bias = store.take_if(kind == "layer", role)
@@ -37,6 +41,9 @@ class Norm(Module):
         """[..., width], in the type it came in."""
         if self._centred:
             made = functional.layer_norm(x, x.shape[-1:], self.scale, self.bias, self._epsilon)
+        elif self._groups > 1:
+            parts = x.unflatten(-1, (self._groups, -1))
+            made = functional.rms_norm(parts, parts.shape[-1:], None, self._epsilon).flatten(-2) * self.scale
         else:
             made = functional.rms_norm(x, x.shape[-1:], self.scale, self._epsilon)
         if self.narrow is None or self.wide is None:

@@ -35,7 +35,8 @@ class StateSpace(Module):
         self.conv = store.take(Role.RECURRENT_CONV)
         self.conv_bias = store.take_if(block.conv_bias, Role.RECURRENT_BIAS)
         self.a_log, self.skip, self.dt_bias = (store.take(Role.RECURRENT_PARAMETER) for _ in range(3))
-        self.norm = Norm("rms", Role.RECURRENT_NORM, store, numerics) if block.norm else None
+        # Of each group apart, so that groups can be split over devices (section 8.2).
+        self.norm = Norm("rms", Role.RECURRENT_NORM, store, numerics, block.groups) if block.norm else None
         biased = block.bias if block.out_bias is None else block.out_bias
         self.out, self.out_bias = (
             store.take(Role.RECURRENT_OUT),
