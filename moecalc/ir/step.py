@@ -70,7 +70,8 @@ class Pairs(Enum):
     FULL = "full"
     """Every score position a plain (unfused) attention computes before masking."""
     KEPT = "kept"
-    """The same of an attention that drops the keys outside its window even where the reference masks them."""
+    """The same of an attention that drops the keys outside its window even where the reference masks them, and in a
+    step of one token gathers the keys that a sparse attention chose."""
 
 
 class Logits(Enum):
@@ -278,18 +279,8 @@ def pairs_per_sequence(keys: Keys, step: Step, pairs: Pairs) -> Number:
         return new * (minimum(past, size - 1) + new) if full else _between(sum_in_chunks, size, past, total)
     if kind is KeysKind.BLOCKS:
         return new * (total // size) if full else _between(sum_floor, size, past, total)
-    if kind is KeysKind.TOP_K:
-        if full:  # a plain implementation masks: it scores every block and keeps k
-            return new * (total // size)
-        return sum_floor_capped(size, keys.top_k, total) - sum_floor_capped(size, keys.top_k, past)
-    if kind is KeysKind.TOP_K_BLOCKS:
-        if full:
-            return new * total
-        return sum_blocks_capped(size, keys.top_k, total) - sum_blocks_capped(size, keys.top_k, past)
-    if kind is KeysKind.TOP_K_BLOCKS_TAIL:
-        if full:
-            return new * total
-        return sum_blocks_and_tail(size, keys.top_k, total) - sum_blocks_and_tail(size, keys.top_k, past)
+    if kind in _SUMS_OF_CHOSEN:
+        return _of_chosen(keys, step, pairs)
     if kind is KeysKind.BLOCKS_SEEN:
         return _between(sum_floor, size, past, total)
     if kind is KeysKind.SCAN_CHUNK:
@@ -322,6 +313,26 @@ def pairs_per_sequence(keys: Keys, step: Step, pairs: Pairs) -> Number:
     if kind is KeysKind.WITH_SOURCE:
         return new * (step.media.source > 0)
     raise AssertionError(kind)
+
+
+_SUMS_OF_CHOSEN = {
+    KeysKind.TOP_K: sum_floor_capped,
+    KeysKind.TOP_K_BLOCKS: sum_blocks_capped,
+    KeysKind.TOP_K_BLOCKS_TAIL: sum_blocks_and_tail,
+}
+"""Pairs up to a token, of attention that chooses its keys."""
+
+
+def _of_chosen(keys: Keys, step: Step, pairs: Pairs) -> Number:
+    """Pairs of attention that chooses its keys: a plain implementation masks, it scores every entry and keeps some."""
+    summed = _SUMS_OF_CHOSEN[keys.kind]
+    chosen = summed(keys.size, keys.top_k, step.total) - summed(keys.size, keys.top_k, step.past)
+    if pairs is Pairs.CAUSAL:
+        return chosen
+    every = step.new * (step.total // keys.size if keys.kind is KeysKind.TOP_K else step.total)
+    if pairs is Pairs.FULL:
+        return every
+    return every + (step.new == 1) * (chosen - every)
 
 
 def _between(prefix_sum: "object", size: Number, past: Number, total: Number) -> Number:

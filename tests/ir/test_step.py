@@ -74,6 +74,7 @@ ATTENTION = [
     KeysKind.TOP_K_BLOCKS,
     KeysKind.TOP_K_BLOCKS_TAIL,
 ]
+CHOSEN = [KeysKind.TOP_K, KeysKind.TOP_K_BLOCKS, KeysKind.TOP_K_BLOCKS_TAIL]
 
 steps = st.one_of(
     st.builds(Step, st.integers(1, 60)),  # prefill
@@ -101,9 +102,14 @@ def test_blocks_seen_are_the_blocks_closed_at_each_query(step, size):
 
 @pytest.mark.parametrize("kind", ATTENTION)
 @given(step=steps, size=sizes, top_k=top_ks)
-def test_kept_pairs_drop_what_lies_outside_a_window(kind, step, size, top_k):
+def test_kept_pairs_drop_what_lies_outside_a_window_and_gather_in_a_step_of_one_token(
+    kind, step, size, top_k
+):
     dropped = KeysKind.WINDOW if kind is KeysKind.WINDOW_MASKED else kind
-    walked = step.new * scored(dropped, size, step.new, step.past)
+    if kind in CHOSEN and step.new == 1:
+        walked = seen(kind, size, top_k, step.total)
+    else:
+        walked = step.new * scored(dropped, size, step.new, step.past)
     assert pairs_per_sequence(Keys(kind, size, top_k), step, Pairs.KEPT) == walked
 
 

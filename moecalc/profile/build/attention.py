@@ -19,6 +19,7 @@ from moecalc.profile.build.plan import signature
 from moecalc.profile.build.pooled_blocks import PooledBlocks
 from moecalc.profile.build.ranges import named
 from moecalc.profile.build.refusal import check_fields, refused
+from moecalc.profile.build.selection import Chosen, gathered
 from moecalc.profile.build.softmax import attend
 from moecalc.profile.build.tensors import Module, Store
 
@@ -127,10 +128,10 @@ class Attention(Module):
             q = rotated(q, call.rotations.of(block.head_dim), numerics)
         seen = self._seen(x, call, cache, adapters)
         scale = numerics.attention_scale or block.head_dim**-0.5
+        added, places = self._chosen(x, seen, call, cache)
+        if places is not None:
+            seen = Seen([gathered(part, places) for part in seen.tensors], causal=False, allowed=None)
         keys, values = seen.tensors
-        added = None if self.key_scores is None else self.key_scores(values, seen, q.shape[1])
-        if self.indexer is not None:
-            added = self.indexer(x, call, cache)
         if self.difference is not None:
             values = self.difference.values(values)
         mixed = attend(q, keys, values, seen, scale=scale, sinks=self.sinks, added=added)
@@ -142,6 +143,13 @@ class Attention(Module):
         if self.norm is not None:
             mixed = self.norm(mixed)
         return functional.linear(mixed, self.o, self.o_bias)
+
+    def _chosen(self, x: Tensor, seen: Seen, call: Call, cache: LayerCache) -> Chosen:
+        if self.key_scores is not None:
+            chosen: Chosen = self.key_scores(seen.tensors[1], seen, call)
+        else:
+            chosen = Chosen() if self.indexer is None else self.indexer(x, call, cache)
+        return chosen
 
     def _seen(self, x: Tensor, call: Call, cache: LayerCache, adapters: tuple[Module, ...]) -> Seen:
         """The keys and values that the new tokens may see: of this layer, or of the one whose it reads."""

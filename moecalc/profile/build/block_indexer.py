@@ -1,7 +1,7 @@
 """Block indexers: small heads score keys, and a query attends to the whole blocks that hold the best (MiniMax-M3).
 
-All keys are scored, and attention masks those of other blocks, as transformers 5.23 does it (models/minimax_m3_vl).
-MiniMax's kernels read the chosen blocks alone: their steps take less time.
+All keys are scored. In a prompt attention masks those of other blocks, as transformers 5.23 does it
+(models/minimax_m3_vl), where MiniMax's kernels read the chosen blocks alone; so does a step of one token here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from moecalc.profile.build.cache import LayerCache, remember
 from moecalc.profile.build.elementwise import Norm, rotated
 from moecalc.profile.build.indexer import QUERIES
 from moecalc.profile.build.refusal import check_fields, refused
-from moecalc.profile.build.selection import best_kept
+from moecalc.profile.build.selection import Chosen, best_kept, best_places, places_in_blocks
 from moecalc.profile.build.tensors import Module, Store
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class BlockScores(Module):
         self.q_norm = Norm(block.norm, Role.INDEXER_NORM, store, numerics) if block.norm else None
         self.k_norm = Norm(block.norm, Role.INDEXER_NORM, store, numerics) if block.norm else None
 
-    def forward(self, x: Tensor, call: Call, cache: LayerCache) -> Tensor:
-        """[batch, kv_heads, new, keys] to add to scores: 0, and minus infinity where a key takes no part."""
+    def forward(self, x: Tensor, call: Call, cache: LayerCache) -> Chosen:
+        """The keys that take part, for each key head."""
         block = self._block
         q = functional.linear(x, self.q).unflatten(-1, (block.heads, -1))
         k = functional.linear(x, self.k)[:, :, None]
@@ -53,12 +53,29 @@ class BlockScores(Module):
             q, k = rotated(q, turn, self._numerics), rotated(k, turn, self._numerics)
         seen = remember(Slots(), (cache[Role.INDEXER_KEY_STATE],), (k[:, :, 0],), call.past)
         keys = seen.tensors[0].transpose(1, 2)
+        if call.decoding:
+            scores = torch.bmm(q[:, 0], keys)
+            places = self._places(scores, call.past)
+            return Chosen(places=None if places is None else places.repeat_interleave(self._shared, 1))
         parts = []
         for start in range(0, call.new, QUERIES):
             some = q[:, start : start + QUERIES].transpose(1, 2)
             scores = torch.bmm(some.flatten(1, 2), keys).unflatten(1, some.shape[1:3])
             parts.append(self._chosen(seen.masked(scores, start), call.past + start))
-        return torch.cat(parts, 2).repeat_interleave(self._shared, 1)
+        return Chosen(torch.cat(parts, 2).repeat_interleave(self._shared, 1))
+
+    def _places(self, scores: Tensor, past: int) -> Tensor | None:
+        """[batch, heads, kept] of the one new token's scores [batch, heads, keys]; None where it keeps all.
+
+        The blocks before its own are whole, so that every head keeps equally many keys.
+        """
+        size, own = self._block.block_size, past // self._block.block_size
+        before = scores[..., : own * size].unflatten(-1, (own, size)).amax(-1)
+        best = best_places(before, self._block.top_k - 1)
+        if best is None:
+            return None
+        tail = torch.arange(own * size, past + 1, device=scores.device).expand(*best.shape[:-1], -1)
+        return torch.cat([places_in_blocks(best, size), tail], -1)
 
     def _chosen(self, scores: Tensor, past: int) -> Tensor:
         """[batch, heads, queries, keys] of scores of that shape, minus infinity for keys behind a query."""

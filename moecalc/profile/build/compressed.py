@@ -1,7 +1,7 @@
 """Compressed attention of DeepSeek-V4: a window, and behind it entries of closed blocks; one head of keys and values.
 
-All entries are scored, and those that an indexer leaves out are masked, as transformers 5.23 does it
-(models/deepseek_v4). DeepSeek's kernels gather the others: their steps take less time.
+All entries are scored. In a prompt those that an indexer leaves out are masked, as transformers 5.23 does it
+(models/deepseek_v4), where DeepSeek's kernels gather the others; a step of one token gathers here too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from moecalc.profile.build.compressor import Compressor, turned
 from moecalc.profile.build.elementwise import Norm
 from moecalc.profile.build.indexer import QUERIES
 from moecalc.profile.build.ranges import named
-from moecalc.profile.build.selection import best_kept
+from moecalc.profile.build.selection import Chosen, best_kept, best_places, gathered
 from moecalc.profile.build.softmax import attend
 from moecalc.profile.build.tensors import Module, Store
 
@@ -86,15 +86,20 @@ class WindowAndEntries(Module):
             return seen
         buffers = cache.every(Role.COMPRESSOR_BUFFER_STATE)
         entries = self.compressor(x, call, cache[Role.COMPRESSOR_STATE], buffers, 0)
-        chosen = closed_before(call, block.rate, entries.shape[1], x.device)
+        closed = closed_before(call, block.rate, entries.shape[1], x.device)
         if self.indexer is not None:
-            chosen = self.indexer(x, query, call, cache, chosen)
+            added, places = self.indexer(x, query, call, cache, closed)
+            if places is not None:
+                entries = gathered(entries[:, :, None], places)[:, :, 0]
+                closed = closed[:, : entries.shape[1]]
+            elif added is not None:
+                closed = (added == 0)[:, :, None]
         window = seen.masked(torch.zeros(call.new, seen.tensors[0].shape[1], device=x.device)) == 0
-        window = window.expand(*chosen.shape[:-2], -1, -1)
+        window = window.expand(*closed.shape[:-2], -1, -1)
         return Seen(
             [torch.cat([seen.tensors[0], entries], 1)],
             causal=False,
-            allowed=torch.cat([window, chosen], -1),
+            allowed=torch.cat([window, closed], -1),
         )
 
 
@@ -107,8 +112,8 @@ class EntryIndexer(Module):
         self.compressor = Compressor(rate, 2, norm, store, numerics)
         self.q, self.weights = store.take(Role.INDEXER_Q), store.take(Role.INDEXER_WEIGHTS)
 
-    def forward(self, x: Tensor, query: Tensor, call: Call, cache: LayerCache, closed: Tensor) -> Tensor:
-        """[batch, 1, 1, new, entries]: which entries take part, of those that are `closed` [new, entries]."""
+    def forward(self, x: Tensor, query: Tensor, call: Call, cache: LayerCache, closed: Tensor) -> Chosen:
+        """The entries that take part, of those that are `closed` [new, entries]: for one token behind others, all."""
         block = self._block
         buffers = cache.every(Role.COMPRESSOR_BUFFER_STATE)
         keys = self.compressor(x, call, cache[Role.INDEXER_KEY_STATE], buffers, 2)
@@ -119,9 +124,11 @@ class EntryIndexer(Module):
         weights = functional.linear(x, self.weights) * (block.heads * block.head_dim) ** -0.5
         parts = zip(q.split(QUERIES, 1), weights.split(QUERIES, 1), strict=True)
         scores = torch.cat([self._scores(some, weight, keys) for some, weight in parts], 1)
+        if call.decoding:
+            return Chosen(places=best_places(scores, block.top_k))
         scores = scores.masked_fill(~closed, float("-inf"))
         kept = best_kept(scores, torch.zeros_like(scores).masked_fill(~closed, float("-inf")), block.top_k)
-        return (kept == 0)[:, None, None]
+        return Chosen(kept[:, None])
 
     def _scores(self, q: Tensor, weights: Tensor, keys: Tensor) -> Tensor:
         """[batch, queries, entries]; heads are weighed and added up elementwise, as the ledger has it."""

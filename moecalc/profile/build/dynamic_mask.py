@@ -10,11 +10,13 @@ from torch.nn import functional
 from moecalc.ir.blocks.dynamic_mask import DynamicMask
 from moecalc.ir.roles import Role
 from moecalc.profile.build.cache import Seen
-from moecalc.profile.build.selection import best_kept
+from moecalc.profile.build.selection import Chosen, best_kept, best_places
 from moecalc.profile.build.tensors import Module, Store
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from moecalc.profile.build.step import Call
 
 
 class KeyScores(Module):
@@ -30,9 +32,13 @@ class KeyScores(Module):
         self.bias = store.take_if(block.bias, Role.ATTENTION_BIAS)
         self.scale = store.take(Role.ATTENTION_OTHER)
 
-    def forward(self, values: Tensor, seen: Seen, new: int) -> Tensor:
-        """[batch, kv_heads, new, keys] to add to scores, minus infinity where a key takes no part."""
+    def forward(self, values: Tensor, seen: Seen, call: Call) -> Chosen:
+        """The keys that take part, and what is added to the scores of each, also where places name them."""
         projected = functional.linear(values.flatten(-2), self.weight, self.bias)
         scores = torch.exp(self.scale * functional.softplus(projected)).transpose(1, 2)
-        added = seen.masked(scores[:, :, None].expand(-1, -1, new, -1))
-        return best_kept(added, added, self._top_k)
+        if call.decoding:
+            places = best_places(scores, self._top_k)
+            kept = scores if places is None else scores.gather(-1, places)
+            return Chosen(kept[:, :, None], places)
+        added = seen.masked(scores[:, :, None].expand(-1, -1, call.new, -1))
+        return Chosen(best_kept(added, added, self._top_k))

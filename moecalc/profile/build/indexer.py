@@ -1,7 +1,7 @@
 """The lightning indexer of sparse attention: few small heads score every key, and a query keeps the best.
 
-All keys are scored, and attention then masks those left out instead of gathering the others, as transformers 5.23 does
-it (models/deepseek_v32). DeepSeek's kernels gather: their steps take less time.
+All keys are scored. In a prompt attention masks those left out, as transformers 5.23 does it (models/deepseek_v32),
+where DeepSeek's kernels gather the others; a step of one token gathers here too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from moecalc.ir.roles import Role
 from moecalc.ir.rows import Slots
 from moecalc.profile.build.cache import LayerCache, remember
 from moecalc.profile.build.elementwise import Norm, rotated
-from moecalc.profile.build.selection import best_kept
+from moecalc.profile.build.selection import Chosen, best_kept, best_places
 from moecalc.profile.build.tensors import Module, Store
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class LightningIndexer(Module):
         self.norm = Norm(block.norm, Role.INDEXER_NORM, store, numerics)
         self.weights = store.take(Role.INDEXER_WEIGHTS)
 
-    def forward(self, x: Tensor, query: Tensor, call: Call, cache: LayerCache) -> Tensor:
-        """[batch, 1, new, keys] to add to scores: 0, and minus infinity where a key takes no part.
+    def forward(self, x: Tensor, query: Tensor, call: Call, cache: LayerCache) -> Chosen:
+        """The keys that take part, the same for all heads.
 
         `query` [batch, new, width] is what queries are projected from; keys and weights come from `x`.
         """
@@ -56,9 +56,11 @@ class LightningIndexer(Module):
         weights = functional.linear(x, self.weights) * (block.heads * block.head_dim) ** -0.5
         parts = zip(q.split(QUERIES, 1), weights.split(QUERIES, 1), strict=True)
         scores = torch.cat([self._scores(some, weight, keys) for some, weight in parts], 1)
+        if call.decoding:
+            return Chosen(places=best_places(scores, block.top_k))
         scores = seen.masked(scores)
         added = torch.zeros_like(scores).masked_fill(scores.isneginf(), float("-inf"))
-        return best_kept(scores, added, block.top_k)[:, None]
+        return Chosen(best_kept(scores, added, block.top_k)[:, None])
 
     def _turned(self, x: Tensor, call: Call) -> Tensor:
         if call.rotations is None:

@@ -16,6 +16,7 @@ from moecalc.profile.build.elementwise import Norm, rotated
 from moecalc.profile.build.indexer import LightningIndexer
 from moecalc.profile.build.ranges import named
 from moecalc.profile.build.refusal import check_fields, refused
+from moecalc.profile.build.selection import Chosen, gathered
 from moecalc.profile.build.softmax import attend
 from moecalc.profile.build.tensors import Module, Store
 
@@ -107,7 +108,9 @@ class LatentAttention(Module):
             q_rope, key = rotated(q_rope, turn, numerics), rotated(key[:, :, None], turn, numerics)[:, :, 0]
         stored = (cache[Role.ATTENTION_LATENT_STATE],)
         seen = remember(self._slots, stored, (torch.cat([latent, key], -1),), call.past)
-        added = self._chosen(x, query, call, cache)
+        added, places = self._chosen(x, query, call, cache)
+        if places is not None:
+            seen = Seen([gathered(seen.tensors[0][:, :, None], places)[:, :, 0]], causal=False, allowed=None)
         if added is not None and self.sinks is not None:  # which goes through the mask of plain attention
             seen, added = Seen(seen.tensors, causal=False, allowed=(added == 0)[:, :, None]), None
         form = self._absorbed if call.decoding else self._expanded
@@ -118,12 +121,12 @@ class LatentAttention(Module):
             mixed = mixed * gates(x, self.gate, None, None, block.heads)
         return functional.linear(mixed.flatten(-2), self.o, self.o_bias)
 
-    def _chosen(self, x: Tensor, query: Tensor, call: Call, cache: LayerCache) -> Tensor | None:
-        """What the indexer adds to scores: this layer's, or the last one's before it; None where all keys take part."""
+    def _chosen(self, x: Tensor, query: Tensor, call: Call, cache: LayerCache) -> Chosen:
+        """The keys that the indexer chose: this layer's, or the last one's before it."""
         if self.indexer is not None:
             call.handed.chosen = self.indexer(x, query, call, cache)
         elif self._block.top_k is None:
-            return None
+            return Chosen()
         elif call.handed.chosen is None:
             raise refused("`mla` with `top_k` without the layer whose indexer chooses")
         return call.handed.chosen

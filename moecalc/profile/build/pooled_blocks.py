@@ -1,7 +1,8 @@
 """Block indexers with one key per closed block, the mean of its tokens' (Qwen4-Exp).
 
-Queries that see equally many closed blocks are scored at once, so that nothing is scored that is masked. Attention
-then masks the tokens of blocks left out, as transformers 5.23 does it (models/qwen4_exp).
+Queries that see equally many closed blocks are scored at once, so that nothing is scored that is masked. In a prompt
+attention masks the tokens of blocks left out, as transformers 5.23 does it (models/qwen4_exp); a step of one token
+gathers the others.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from moecalc.ir.rows import Slots
 from moecalc.profile.build.cache import LayerCache, remember
 from moecalc.profile.build.elementwise import Norm, rotated
 from moecalc.profile.build.refusal import check_fields
-from moecalc.profile.build.selection import best_kept
+from moecalc.profile.build.selection import Chosen, best_kept, best_places, places_in_blocks
 from moecalc.profile.build.tensors import Module, Store
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class PooledBlocks(Module):
         self.q_norm = Norm(block.norm, Role.INDEXER_NORM, store, numerics) if block.norm else None
         self.k_norm = Norm(block.norm, Role.INDEXER_NORM, store, numerics) if block.norm else None
 
-    def forward(self, x: Tensor, call: Call, cache: LayerCache) -> Tensor:
-        """[batch, kv_heads, new, keys] to add to scores: 0, and minus infinity where a key takes no part."""
+    def forward(self, x: Tensor, call: Call, cache: LayerCache) -> Chosen:
+        """The keys that take part, the same for all heads."""
         block, size = self._block, self._block.block_size
         q = functional.linear(x, self.q).unflatten(-1, (block.heads, -1))
         q = q if self.q_norm is None else self.q_norm(q)
@@ -52,6 +53,12 @@ class PooledBlocks(Module):
         if call.rotations is not None:
             q = rotated(q, call.rotations.of(block.head_dim), self._numerics)
             keys = rotated(keys, call.rotations.spaced(0, closed, size, block.head_dim), self._numerics)
+        if call.decoding:
+            best = best_places(self._scores(q, keys[:, :, 0])[:, 0], block.top_k)
+            if best is None:
+                return Chosen()
+            tail = torch.arange(closed * size, total, device=x.device).expand(x.shape[0], -1)
+            return Chosen(places=torch.cat([places_in_blocks(best, size), tail], -1)[:, None])
         parts, start = [], 0
         while start < call.new:
             visible = (call.past + start + 1) // size
@@ -59,12 +66,16 @@ class PooledBlocks(Module):
             parts.append(self._chosen(q[:, start:end], keys[:, :visible, 0], total))
             start = end
         added = seen.masked(torch.cat(parts, 1))
-        return added[:, None].expand(-1, self._kv_heads, -1, -1)
+        return Chosen(added[:, None].expand(-1, self._kv_heads, -1, -1))
 
     def _chosen(self, q: Tensor, keys: Tensor, total: int) -> Tensor:
         """[batch, queries, total]: 0 in the best blocks, by keys [batch, blocks, width], and behind all blocks."""
-        each = torch.bmm(q.flatten(1, 2), keys.transpose(1, 2)).unflatten(1, q.shape[1:3])
-        scores = functional.relu(each).sum(2)
+        scores = self._scores(q, keys)
         kept = best_kept(scores, torch.zeros_like(scores), self._block.top_k)
         kept = kept.repeat_interleave(self._block.block_size, -1)
         return functional.pad(kept, (0, total - kept.shape[-1]))
+
+    def _scores(self, q: Tensor, keys: Tensor) -> Tensor:
+        """[batch, queries, blocks] of keys [batch, blocks, width]."""
+        each = torch.bmm(q.flatten(1, 2), keys.transpose(1, 2)).unflatten(1, q.shape[1:3])
+        return functional.relu(each).sum(2)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from moecalc.profile.build.cache import Seen
     from moecalc.profile.build.numerics import Numerics
+    from moecalc.profile.build.selection import Chosen
 
 
 class Rotations(NamedTuple):
@@ -41,8 +42,8 @@ class Handed:
 
     keys: dict[Any, Seen] | None = None
     """Keys and values by the attention that made them, where later layers read them; None where none does."""
-    chosen: Tensor | None = None
-    """What the last indexer adds to scores, for layers that have none of their own."""
+    chosen: Chosen | None = None
+    """The keys that the last indexer chose, for layers that have none of their own."""
     joining: Tensor | None = None
     """The output of a shortcut, which joins the stream behind the next layer."""
 
