@@ -26,6 +26,7 @@ from moecalc.profile.measure.device import (
 from moecalc.profile.measure.figures import figures
 from moecalc.profile.measure.fitting import check_positions, fits, needed_bytes, too_large
 from moecalc.profile.measure.making import Maker, maker_for
+from moecalc.profile.measure.notes import notes_of
 from moecalc.profile.measure.runner import Runner
 from moecalc.profile.measure.sampling import Conditions, prepared, sample
 from moecalc.profile.measure.steps import Sample, StepPlan, steps_of
@@ -66,13 +67,13 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     if not fits(needed_bytes(built, steps), free_bytes(device)):
         raise too_large(built, steps, free_bytes(device), f"`{device}`")
     clock = clock_for(device)
-    ceilings = measure_ceilings(torch, device, dtype, asked.dtype, clock)
     torch.manual_seed(asked.seed)
     conditions = Conditions(torch, device, clock, asked.repeats, maker.vocabulary)
     parts = 1 if whole else 1 + len(maker.kinds)
     done = _counter(progress, parts * len(steps))
     try:
         composition: list[str] = []
+        ceilings = measure_ceilings(torch, device, dtype, asked.dtype, clock)
         if whole:
             seen, components = _whole(maker, steps, conditions, asked, done)
         else:
@@ -88,14 +89,6 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     roofline = computed.roofline(ceilings, described.name)
     bounds = {step: float(computed.bound(roofline, step).seconds) for step in points}
     calibration = calibrate(points.values(), ceilings) if asked.calibrate else None
-    notes = [*maker.notes, *composition]
-    if asked.quant is not None:
-        notes.append(
-            f"this runner makes a matrix dense in {asked.dtype} before it is multiplied; the computed times read its 8 "
-            "bits and multiply, which kernels that fuse the two come near"
-        )
-    if seen.uncounted:
-        notes.append(f"FLOPs of these operations are not counted: {', '.join(seen.uncounted)}")
     return Run(
         moecalc=version("moecalc"),
         model=model.name,
@@ -117,7 +110,7 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
         points=tuple(points.values()),
         components=components,
         calibration=calibration,
-        notes=tuple(notes),
+        notes=(*maker.notes, *composition, *notes_of(seen, described, asked.dtype, asked.quant)),
     )
 
 
