@@ -43,7 +43,10 @@ def calibrated(speed: Speed, run: Run) -> Speed:
         shown = speed.precision if speed.quant != "released" else stored
         raise InputError(
             f"the run was in {calibration.dtype}, and `{speed.model}` is stored as {shown}",
-            hint=f"`moecalc profile {speed.model} --dtype {stored} --calibrate --save run.json` calibrates in {stored}",
+            hint=(
+                f"`moecalc profile {speed.model}{_here(run)} --dtype {stored} --calibrate --save run.json` "
+                f"calibrates in {stored}"
+            ),
         )
     decode = replace(
         speed.decode, expected=_expected(speed, run, "decode", speed.decode.batch, speed.decode.context)
@@ -62,9 +65,14 @@ def calibration_of(run: Run) -> Calibration:
     if run.calibration is None:
         raise InputError(
             f"the run of `{run.model}` on {run.device.name} was not calibrated",
-            hint="`moecalc profile MODEL --calibrate --save run.json` fits and stores the coefficients",
+            hint=f"`moecalc profile MODEL{_here(run)} --calibrate --save run.json` fits and stores the coefficients",
         )
     return run.calibration
+
+
+def _here(run: Run) -> str:
+    """The option that runs on a device of that kind again; a GPU needs none."""
+    return " --cpu" if run.device.kind == "cpu" else ""
 
 
 def _prefill(speed: Speed, run: Run, prefill: Prefill | None) -> Prefill | None:

@@ -172,6 +172,8 @@ class PhaseCoefficients(_Stored, frozen=True, kw_only=True):
     low: float | None
     """The smallest measured over predicted of them; `high` is the largest."""
     high: float | None
+    disturbed: int | None = None
+    """Points whose repeats do not agree: the median well above the fastest; None in files before this was counted."""
 
 
 class Calibration(_Stored, frozen=True, kw_only=True):

@@ -78,7 +78,7 @@ def test_speed_refuses_a_calibration_in_another_dtype_or_beside_a_gpu(folder, an
     other = run(f"moecalc speed llama-13b --calibration {folder / 'run.json'}", 100)
     assert other.returncode == 2
     assert "the run was in bf16" in other.stderr
-    assert "--dtype fp16 --calibrate" in other.stderr
+    assert "--cpu --dtype fp16 --calibrate" in other.stderr
     both = run(f"moecalc speed llama-3.1-8b --gpu h100 --calibration {folder / 'run.json'}", 100)
     assert both.returncode == 2
     assert "leave `--gpu`" in both.stderr

@@ -9,6 +9,8 @@ to be wrong; judged on points that are left out in turn.
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
+from msgspec.structs import replace
+
 from moecalc.calc.speed.expectation import Expected, NoExpectation, decode_terms, prefill_terms
 from moecalc.calc.speed.roofline import Roofline
 from moecalc.calc.speed.traffic import UNIFORM, Routing
@@ -23,6 +25,9 @@ LEAST_FIRM = 6
 FIRM_ERROR = 0.2
 """Half of the points within it: the error of the published regimes, beyond which a run of one's own adds nothing."""
 
+WIDEST_MISS = 0.5
+"""Of any point that was left out: a device does not run one length half again as slowly as all others."""
+
 PHASES: tuple[Phase, ...] = ("decode", "prefill")
 
 Terms = tuple[float, float, float]
@@ -34,15 +39,20 @@ def calibrate(points: Iterable[Point], ceilings: Ceilings) -> Calibration:
     timed = tuple(points)
     phases = {}
     for phase in PHASES:
-        rows = [(_terms_of(point, ceilings), point.timing.seconds) for point in timed if point.phase == phase]
-        if rows:
-            phases[phase] = _fitted(rows)
+        own = [point for point in timed if point.phase == phase]
+        if own:
+            rows = [(_terms_of(point, ceilings), point.timing.seconds) for point in own]
+            phases[phase] = replace(_fitted(rows), disturbed=sum(map(_is_disturbed, own)))
     return Calibration(
         dtype=ceilings.dtype,
         bytes_per_second=ceilings.bytes_per_second,
         flops_per_second=ceilings.flops_per_second,
         phases=phases,
     )
+
+
+def _is_disturbed(point: Point) -> bool:
+    return point.timing.seconds > (1 + FIRM_ERROR) * point.timing.low_seconds
 
 
 def left_out(runs: Mapping[str, Run]) -> list[tuple[str, Point, float]]:
@@ -75,11 +85,20 @@ def _conditions(run: Run) -> tuple[str, str, str | None]:
 
 
 def weakness(of: PhaseCoefficients) -> str:
-    """Why little rests on these coefficients, in words; empty where they are firm."""
+    """Why little rests on these coefficients, in words; empty where they are firm.
+
+    Too few points; half of them off by more than the published regimes are; one off by more than half of itself; or a
+    step that something disturbed, whose repeats do not agree on how long it takes.
+    """
     if of.points < LEAST_FIRM:
         return f"fewer than {LEAST_FIRM} points"
     if of.median_error is not None and of.median_error > FIRM_ERROR:
         return f"half are off by more than {FIRM_ERROR:.0%}"
+    if of.low is not None and of.high is not None and max(1 - of.low, of.high - 1) > WIDEST_MISS:
+        return f"one is off by more than {WIDEST_MISS:.0%}"
+    if of.disturbed:
+        share = f"{of.disturbed} of {of.points} steps disturbed"
+        return f"{share}: their median is more than {FIRM_ERROR:.0%} above their fastest"
     return ""
 
 

@@ -132,6 +132,19 @@ def test_few_points_and_wide_misses_are_called_weak():
     assert (of.points, weakness(of)) == (6, "")
     assert "fewer than 6 points" in weakness(msgspec.structs.replace(of, points=5))
     assert "more than 20%" in weakness(msgspec.structs.replace(of, median_error=0.21))
+    assert "more than 50%" in weakness(msgspec.structs.replace(of, high=1.51))
+    assert "more than 50%" in weakness(msgspec.structs.replace(of, low=0.49))
+
+
+def test_a_step_whose_repeats_do_not_agree_makes_a_fit_weak():
+    points = [point(*step, truth(*step)) for step in STEPS]
+    quick = msgspec.structs.replace(points[0].timing, low_seconds=points[0].timing.seconds / 1.21)
+    points[0] = msgspec.structs.replace(points[0], timing=quick)
+    of = calibrate(points, CEILINGS).phases["decode"]
+    assert of.disturbed == 1
+    assert weakness(of).startswith(
+        "1 of 6 steps disturbed: their median is more than 20% above their fastest"
+    )
 
 
 def test_nothing_is_expected_faster_than_the_ceilings_that_a_run_measured():
