@@ -2,10 +2,12 @@
 
 torch's counter passes an op without a formula as 0 and says nothing. Of what a network runs that would be the grouped
 matmul of the experts, fused attention on a CPU and the triangular solve of the delta rule. An op that multiplies
-tensors and has no formula is named in `uncounted`, and a count that has one is no count.
+tensors and has no formula is named in `uncounted`, and a count that has one is no count. Compiled flex attention, which
+the counter does not see, records its own.
 
 What is counted is what kernels are asked for: fused attention by all its score positions, masked or not, as torch's
-formulas for CUDA have it too. `counted_convention` is the same choice for the calculator.
+formulas for CUDA and for flex attention have it too, though flex attention skips blocks that are masked out whole.
+`counted_choices` is the same choice for the calculator.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from moecalc.ir.step import Choices, Form, Logits, Pairs, Step
+from moecalc.profile.build.ran import recorded
 
 aten = torch.ops.aten
 
@@ -31,6 +34,8 @@ class Counted(NamedTuple):
     by_op: dict[str, int]
     uncounted: tuple[str, ...]
     """Ops that multiply tensors and have no formula: where there is one, `flops` is too low."""
+    kernels: tuple[str, ...] = ()
+    """Of attention: each name once, and why none is fused where that was tried."""
 
 
 def counted_choices(step: Step) -> Choices:
@@ -48,10 +53,16 @@ def count(run: Callable[[], object]) -> Counted:
     """Count what `run` executes."""
     watch = _Watch()
     # The counter stands above the watch, which so sees what composite ops are made of, and not these.
-    with torch.no_grad(), watch, FlopCounterMode(display=False, custom_mapping=_FORMULAS) as counter:
+    with (
+        recorded() as ran,
+        torch.no_grad(),
+        watch,
+        FlopCounterMode(display=False, custom_mapping=_FORMULAS) as counter,
+    ):
         run()
     by_op = {str(op): int(flops) for op, flops in counter.get_flop_counts().get("Global", {}).items()}
-    return Counted(int(counter.get_total_flops()), by_op, tuple(sorted(watch.uncounted)))
+    flops = int(counter.get_total_flops()) + sum(ran.flops.values())
+    return Counted(flops, by_op | ran.flops, tuple(sorted(watch.uncounted)), tuple(ran.kernels))
 
 
 def _attention(q: Any, k: Any, v: Any, *_: Any, **__: Any) -> int:

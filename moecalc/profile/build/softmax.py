@@ -1,4 +1,4 @@
-"""Softmax attention: torch's fused kernel where it has one for the case, else plain matmuls over blocks of queries."""
+"""Softmax attention: torch's fused kernels where they have the case, else plain matmuls over blocks of queries."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ import torch
 from torch.nn import functional
 
 from moecalc.profile.build.cache import Seen
+from moecalc.profile.build.fused import fused
+from moecalc.profile.build.pairs import Pairs, plain
+from moecalc.profile.build.ran import is_recorded, record_kernel
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 QUERIES = 1024
 """Queries that plain attention scores at once: their scores are held in memory."""
+
+PLAIN = "plain matmuls"
 
 
 def attend(
@@ -25,51 +30,64 @@ def attend(
     scale: float,
     sinks: Tensor | None = None,
     added: Tensor | None = None,
+    softcap: float | None = None,
 ) -> Tensor:
     """Mixed values [batch, new, heads, v_head_dim] of queries [batch, new, heads, head_dim].
 
     Keys and values are [batch, keys, kv_heads, ...]. `sinks` [heads] are logits that take part in the softmax and mix
     in nothing. `added` [batch, kv_heads or 1, new, keys] is added to scores, and masks in place of `seen`; it goes
-    with no sinks. All score positions are computed where torch has no kernel for it, and counted in any case.
+    with no sinks and no `softcap`, by which a score s becomes softcap x tanh(s / softcap). All score positions are
+    counted, whichever of them a kernel computes.
     """
     batch, new, heads, width = q.shape
     kv_heads = k.shape[2]
     keys, values = k.transpose(1, 2), v.transpose(1, 2)
-    if sinks is not None:
-        return _plain(q, keys, values, seen, scale, sinks)
+    if sinks is not None or softcap is not None:
+        allowed = seen.allowed
+        if allowed is not None and allowed.ndim > 4:  # one for the heads that share keys, and one for these
+            allowed = allowed[:, :, 0]
+        pairs = Pairs(q.transpose(1, 2), keys, values, seen.causal, allowed, scale, softcap)
+        made, words = fused(pairs, sinks)
+        if made is None:
+            made, words = plain(pairs, sinks, QUERIES), f"{PLAIN} ({words})" if words else PLAIN
+        record_kernel(words)
+        return made.transpose(1, 2)
     if new == 1 and (added is not None or seen.allowed is None):
         # The query heads that share keys stand as queries of one head: no key is repeated.
         grouped = q.view(batch, kv_heads, heads // kv_heads, width)
-        made = functional.scaled_dot_product_attention(grouped, keys, values, attn_mask=added, scale=scale)
+        made = _by_torch(grouped, keys, values, added, scale=scale)
         return made.reshape(batch, 1, heads, values.shape[-1])
-    made = functional.scaled_dot_product_attention(
-        q.transpose(1, 2),
-        keys,
-        values,
-        attn_mask=seen.allowed if added is None else added.repeat_interleave(heads // kv_heads, 1),
-        is_causal=seen.causal and added is None,
-        scale=scale,
-        enable_gqa=kv_heads != heads,
+    mask = seen.allowed if added is None else added.repeat_interleave(heads // kv_heads, 1)
+    causal = seen.causal and added is None
+    return _by_torch(q.transpose(1, 2), keys, values, mask, causal=causal, scale=scale).transpose(1, 2)
+
+
+def _by_torch(
+    q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, *, scale: float, causal: bool = False
+) -> Tensor:
+    """Mixed values [batch, heads, new, v_head_dim] by torch, which chooses among its kernels."""
+    shares = keys.shape[1] != q.shape[1]
+    if is_recorded():
+        record_kernel(_chosen(q, keys, values, mask, scale=scale, causal=causal, shares=shares))
+    made: Tensor = functional.scaled_dot_product_attention(
+        q, keys, values, attn_mask=mask, is_causal=causal, scale=scale, enable_gqa=shares
     )
-    return made.transpose(1, 2)
+    return made
 
 
-def _plain(q: Tensor, keys: Tensor, values: Tensor, seen: Seen, scale: float, sinks: Tensor) -> Tensor:
-    batch, new, heads, width = q.shape
-    kv_heads, count = keys.shape[1], keys.shape[2]
-    shared = heads // kv_heads
-    logits = sinks.view(1, kv_heads, shared, 1, 1)
-    made = []
-    for start in range(0, new, QUERIES):
-        part = q[:, start : start + QUERIES]
-        size = part.shape[1]
-        grouped = part.view(batch, size, kv_heads, shared, width).permute(0, 2, 3, 1, 4)
-        scores = grouped.reshape(batch, kv_heads, shared * size, width) @ keys.transpose(-1, -2)
-        scores = scores.view(batch, kv_heads, shared, size, count) * scale
-        scores = seen.masked(scores, start)
-        beside = logits.to(scores.dtype).expand(batch, kv_heads, shared, size, 1)
-        shares = torch.cat([scores, beside], -1).softmax(-1, dtype=torch.float32)[..., :-1].to(q.dtype)
-        mixed = shares.reshape(batch, kv_heads, shared * size, count) @ values
-        mixed = mixed.view(batch, kv_heads, shared, size, -1)
-        made.append(mixed.permute(0, 3, 1, 2, 4).reshape(batch, size, heads, -1))
-    return made[0] if len(made) == 1 else torch.cat(made, 1)
+def _chosen(
+    q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, *, scale: float, causal: bool, shares: bool
+) -> str:
+    """The name of the kernel that torch chooses."""
+    from torch.nn.attention import SDPBackend
+
+    number = torch._fused_sdp_choice(  # noqa: SLF001 - its only name
+        q, keys, values, attn_mask=mask, is_causal=causal, scale=scale, enable_gqa=shares
+    )
+    words = {
+        SDPBackend.MATH: PLAIN,
+        SDPBackend.FLASH_ATTENTION: "flash attention",
+        SDPBackend.EFFICIENT_ATTENTION: "memory-efficient attention",
+        SDPBackend.CUDNN_ATTENTION: "cuDNN attention",
+    }
+    return f"{words.get(SDPBackend(number), 'a fused kernel')} (scaled_dot_product_attention)"
