@@ -109,6 +109,7 @@ def _step(base: StepSample, own: Sequence[StepSample], parts: Sequence[Part]) ->
         transient_bytes=_known_most([step.transient_bytes for step in every]),
         flops=_run(base.flops, [step.flops for step in own], parts),
         touched=_touched([step.touched for step in own], parts),
+        kernels=tuple(dict.fromkeys(name for step in every for name in step.kernels)),
     )
 
 

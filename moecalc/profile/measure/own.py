@@ -21,6 +21,7 @@ class OwnRunner:
     def __init__(self, network: Any) -> None:
         self._network = network
         self._filled: Any = None
+        self._kernels: tuple[str, ...] = ()
         self._experts = {
             place.index: int(block.experts)
             for place in network.built
@@ -79,8 +80,13 @@ class OwnRunner:
         from moecalc.profile.build.counters import count
 
         counted = count(call)
+        self._kernels = counted.kernels
         # A count that lacks an operation is too low, and no count.
         return None if counted.uncounted else counted.flops, counted.uncounted
+
+    def attention_kernels(self) -> tuple[str, ...]:
+        """Each that ran in the last call that was counted, and where none is fused why."""
+        return self._kernels
 
 
 class OwnMaker:

@@ -50,6 +50,10 @@ class Runner(Protocol):
         """FLOPs of a call, and the operations that have no formula; None where too much of it is not seen."""
         ...
 
+    def attention_kernels(self) -> tuple[str, ...]:
+        """Kernels that computed attention in the last call that was counted; none where nobody knows."""
+        ...
+
 
 def stored_bytes(tensors: Iterable[Any]) -> int:
     """Bytes of tensors, each storage once."""

@@ -72,6 +72,7 @@ def _step(runner: Runner, step: StepPlan, conditions: Conditions) -> tuple[StepS
     state_bytes = None if kept is None else stored_bytes(kept)  # a cache that grows is full only now
     again()
     flops, missed = runner.count_flops(call) if step.shown else (None, ())
+    kernels = runner.attention_kernels() if step.shown else ()
     touched: Touched | None = runner.touched()
     again()
     transient = peak_bytes_during(conditions.torch, conditions.device, call) if step.shown else None
@@ -92,6 +93,7 @@ def _step(runner: Runner, step: StepPlan, conditions: Conditions) -> tuple[StepS
         transient_bytes=transient,
         flops=flops,
         touched=touched,
+        kernels=kernels,
     )
     remark = f"no CUDA graph around decoding at batch {step.batch:,}: {why_not}" if why_not else ""
     return made, missed, remark

@@ -46,6 +46,8 @@ class StepSample(msgspec.Struct, frozen=True, kw_only=True):
     flops: int | None
     """By the counter."""
     touched: Touched | None
+    kernels: tuple[str, ...] = ()
+    """Of attention; none where nobody looked."""
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):

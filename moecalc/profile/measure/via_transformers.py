@@ -108,3 +108,7 @@ class TransformersRunner:
     def count_flops(self, call: Callable[[], object]) -> tuple[None, tuple[str, ...]]:  # noqa: ARG002 - see below
         """Not counted: torch has no formula for the kernels that the library runs attention and experts by."""
         return None, ()
+
+    def attention_kernels(self) -> tuple[str, ...]:
+        """The library chooses them, and says nothing."""
+        return ()

@@ -1,4 +1,4 @@
-"""Small models to be run: a dense one, a mixture of experts, latent attention."""
+"""Small models to be run: a dense one, mixtures of experts, one with attention sinks."""
 
 from moecalc.api.loading import load
 
@@ -32,6 +32,20 @@ MIXTURE = {
     "mlp_only_layers": [0],
     "max_window_layers": 4,
     "tie_word_embeddings": False,
+}
+SINKS = {
+    "model_type": "gpt_oss",
+    "vocab_size": 512,
+    "hidden_size": 64,
+    "intermediate_size": 32,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "max_position_embeddings": 512,
+    "sliding_window": 16,
+    "num_local_experts": 4,
+    "num_experts_per_tok": 2,
 }
 POSITIONS = {
     "model_type": "gpt2",

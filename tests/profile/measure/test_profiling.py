@@ -9,7 +9,7 @@ from moecalc.errors import InputError, UndeterminedError
 from moecalc.profile.measure.asked import Asked
 from moecalc.profile.measure.profiling import profile
 from moecalc.specs.routing import parse_law
-from tests.profile.measure.models import DENSE, MIXTURE, POSITIONS, model
+from tests.profile.measure.models import DENSE, MIXTURE, POSITIONS, SINKS, model
 
 EXACT = {
     "parameters",
@@ -31,7 +31,9 @@ def whole():
     return profile(model(MIXTURE), asked())
 
 
-@pytest.mark.parametrize("config", [DENSE, MIXTURE, POSITIONS], ids=["dense", "mixture", "positions"])
+@pytest.mark.parametrize(
+    "config", [DENSE, MIXTURE, POSITIONS, SINKS], ids=["dense", "mixture", "positions", "sinks"]
+)
 @pytest.mark.parametrize("dtype", ["fp32", "bf16"])
 def test_what_follows_from_shapes_is_measured_to_the_last_unit(config, dtype):
     run = profile(model(config), asked(dtype=dtype))
@@ -65,6 +67,13 @@ def test_every_step_has_a_time_a_rate_and_shares_of_this_runs_ceilings(whole):
         assert mfu == pytest.approx(point.flops / seconds / whole.ceilings.flops_per_second)
         mbu = whole.figure(f"{phase}.mbu", batch).measured
         assert mbu == pytest.approx(point.moved_bytes / seconds / whole.ceilings.bytes_per_second)
+
+
+def test_the_kernels_of_attention_are_named(whole):
+    assert "attention ran as flash attention (scaled_dot_product_attention)" in whole.notes
+    for layers in ("all", "kinds"):
+        sinks = profile(model(SINKS), asked(layers=layers, batches=(1,), repeats=1))
+        assert "attention ran as flash attention and its log-sum-exp" in sinks.notes
 
 
 def test_matrices_in_8_bits_say_what_the_computed_times_leave_out(whole):
