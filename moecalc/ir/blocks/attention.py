@@ -46,6 +46,9 @@ class GQA(Block, frozen=True, kw_only=True, tag="gqa"):
     v_norm: Norm | None = None
     sinks: bool = False
     """One learned logit per head that takes part in the softmax (gpt-oss)."""
+    softcap: bool = False
+    """Scores are bent by c x tanh(s / c) before the softmax (Gemma 2, Grok-1): no size and no FLOPs of its own, but a
+    kernel without it cannot be used."""
     gate: Literal["elementwise", "headwise"] | None = None
     """Output gate projected from the layer input."""
     gate_bias: bool = False

@@ -1,4 +1,4 @@
-"""Grouped-query attention: all keys, a sliding window or chunks; sinks, norms on queries and keys, output gates."""
+"""Grouped-query attention: all keys, a sliding window or chunks; sinks, softcaps, norms of queries and keys, gates."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ KNOWN = [
     "qk_norm_over",
     "v_norm",
     "sinks",
+    "softcap",
     "gate",
     "gate_bias",
     "gate_head_bias",
@@ -134,7 +135,8 @@ class Attention(Module):
         keys, values = seen.tensors
         if self.difference is not None:
             values = self.difference.values(values)
-        mixed = attend(q, keys, values, seen, scale=scale, sinks=self.sinks, added=added)
+        softcap = numerics.softcap if block.softcap else None
+        mixed = attend(q, keys, values, seen, scale=scale, sinks=self.sinks, added=added, softcap=softcap)
         if self.difference is not None:
             mixed = self.difference(mixed)
         if self.gate is not None:
@@ -180,9 +182,10 @@ class Attention(Module):
 
 def _check_together(block: GQA) -> None:
     """Raise InputError for parts that are built each, but not with one another."""
-    if block.dynamic_mask and block.sinks:
-        raise refused("`gqa` with `dynamic_mask` and `sinks`")
-    for name in ("window", "chunk", "sinks", "dynamic_mask", "shared_kv"):
+    for name in ("sinks", "softcap"):
+        if block.dynamic_mask and getattr(block, name):
+            raise refused(f"`gqa` with `dynamic_mask` and `{name}`")
+    for name in ("window", "chunk", "sinks", "softcap", "dynamic_mask", "shared_kv"):
         if block.indexer and getattr(block, name):
             raise refused(f"`gqa` with `indexer` and `{name}`")
     if block.differential and (block.gate or block.norm not in (None, "unweighted")):

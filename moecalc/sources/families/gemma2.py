@@ -1,5 +1,7 @@
 """Gemma 2 (Gemma Team 2024, arXiv 2408.00118): norms around each sublayer, every second layer local."""
 
+import msgspec
+
 from moecalc.ir.architecture import Architecture
 from moecalc.ir.blocks.attention import GQA
 from moecalc.ir.blocks.ffn import Gated
@@ -19,6 +21,7 @@ DEFAULTS = {
     "attention_bias": False,
     "sliding_window": 4096,
     "tie_word_embeddings": True,
+    "attn_logit_softcapping": 50.0,
 }
 
 
@@ -28,12 +31,17 @@ def architecture(config: Reader) -> Architecture:
     return sandwich_decoder(config, attention(config), period=2)
 
 
+def softcapped(config: Reader, mixer: GQA) -> GQA:
+    """Attention whose scores are capped where the config has a cap."""
+    return msgspec.structs.replace(mixer, softcap=bool(config.number("attn_logit_softcapping", default=0)))
+
+
 def sandwich_decoder(config: Reader, mixer: GQA, period: int) -> Architecture:
     """A norm before and after each sublayer; without `layer_types`, every `period`-th layer is global."""
     refuse_bidirectional(config)
     layers, pattern = local_and_global(
         config,
-        mixer,
+        softcapped(config, mixer),
         Gated(intermediate_size=config.size("intermediate_size")),
         config.optional_size("sliding_window", "sliding_window_size"),
         lambda index: "local" if (index + 1) % period else "global",

@@ -3,6 +3,8 @@
 Source of the shape: github.com/xai-org/grok-1 model.py; of the keys: configuration_grok_1.py of its conversions.
 """
 
+import msgspec
+
 from moecalc.ir.architecture import Architecture
 from moecalc.ir.blocks.moe import MoE
 from moecalc.ir.blocks.stack import Layer
@@ -20,17 +22,19 @@ DEFAULTS = {
     "num_experts": 8,
     "num_experts_per_tok": 2,
     "tie_word_embeddings": True,
+    "max_attn_value": 30.0,
 }
 
 
 def architecture(config: Reader) -> Architecture:
     """Experts in every layer; embedding and head are one tensor in the release."""
     config.ignore("attn_output_multiplier", "embedding_multiplier_scale", "output_multiplier_scale")
-    config.ignore("max_attn_value")
     moe = MoE(
         experts=config.size("num_experts", "num_local_experts"),
         top_k=config.size("num_experts_per_tok"),
         intermediate_size=config.size("intermediate_size"),
     )
-    layer = Layer(mixer=llama.attention(config), ffn=moe, norm_placement="sandwich")
+    softcap = bool(config.number("max_attn_value", default=0))
+    mixer = msgspec.structs.replace(llama.attention(config), softcap=softcap)
+    layer = Layer(mixer=mixer, ffn=moe, norm_placement="sandwich")
     return llama.decoder(config, {"layer": layer}, f"layer*{config.size('num_hidden_layers')}")

@@ -21,6 +21,7 @@ from tests.oracle.families import (
     deepseek_v32,
     diffllama,
     doge,
+    gemma2,
     gemma4_unified_text,
     gpt_neo,
     gpt_oss,
@@ -62,6 +63,12 @@ NAMES = {
     "shared.down": ["mlp.shared_experts.down_proj.weight"],
 }
 
+SANDWICH = [
+    *NAMES["norm.layer"],
+    "pre_feedforward_layernorm.weight",
+    "post_feedforward_layernorm.weight",
+]
+
 OWN_NAMES = {
     "layer": ["model.layers."],
     "apertus": {
@@ -87,12 +94,9 @@ OWN_NAMES = {
     "axk1": {
         "norm.layer": [*NAMES["norm.layer"], "mlp.post_mlp_layernorm.weight"],
     },
+    "gemma2": {"norm.layer": SANDWICH},
     "gemma4_unified_text": {
-        "norm.layer": [
-            *NAMES["norm.layer"],
-            "pre_feedforward_layernorm.weight",
-            "post_feedforward_layernorm.weight",
-        ],
+        "norm.layer": SANDWICH,
         "residual.scale": ["layer_scalar"],
     },
     "gpt_neo": {
@@ -181,6 +185,22 @@ CASES = [
         Numerics(activation="gelu", attention_scale=1.0),
         id="gemma4_unified_text",
     ),
+    # A cap that bends these scores: of a prompt longer than the window, in a local, a global and a local layer.
+    *(
+        pytest.param(
+            {
+                **gemma2.TINY,
+                "tie_word_embeddings": False,
+                "hidden_activation": "gelu",
+                "query_pre_attn_scalar": 4,
+                "attn_logit_softcapping": cap,
+                "final_logit_softcapping": None,
+            },
+            Numerics(activation="gelu", attention_scale=0.5, softcap=cap or 50.0),
+            id=f"gemma2-cap-{cap}",
+        )
+        for cap in (0.5, 3.0, None)
+    ),
     pytest.param(diffllama.TINY, Numerics(), id="diffllama"),
     pytest.param(doge.TINY, Numerics(), id="doge"),
     pytest.param(
@@ -257,6 +277,8 @@ def test_logits_are_those_of_transformers(config: dict[str, Any], numerics: Nume
     embedding = model.get_input_embeddings()
     if hasattr(embedding, "scalar_embed_scale"):  # a number of the forward pass, in the rows themselves here
         source[NAMES["embedding.tokens"][0]] = embedding.weight * embedding.scalar_embed_scale
+    if config["model_type"] == "gemma2":  # whose norms multiply by 1 and their weight
+        source |= {name: tensor + 1 for name, tensor in source.items() if "norm" in name}
     copy_weights(network, source, OWN_NAMES.get(config["model_type"], {}))
     check_logits(network, model)
 

@@ -15,6 +15,7 @@ from tests.oracle.families import llama
 
 APART = [
     ({"dynamic_mask": DynamicMask(top_k=8), "sinks": True}, "`dynamic_mask` and `sinks`"),
+    ({"dynamic_mask": DynamicMask(top_k=8), "softcap": True}, "`dynamic_mask` and `softcap`"),
     ({"differential": True, "gate": "elementwise"}, "`differential` and `gate`"),
     ({"differential": True, "norm": "rms"}, "`differential` and `norm: rms`"),
     ({"differential": True, "heads": 3, "kv_heads": 3}, "3 `kv_heads`, an odd number"),

@@ -22,15 +22,15 @@ from tests.oracle.families import (
     rwkv,
     xlstm,
 )
-from tests.profile.build.test_against_transformers import NAMES, check_logits, copy_weights, numbers_of
+from tests.profile.build.test_against_transformers import (
+    SANDWICH,
+    check_logits,
+    copy_weights,
+    numbers_of,
+)
 
 Tensors = dict[str, torch.Tensor]
 
-SANDWICH = [
-    *NAMES["norm.layer"],
-    "pre_feedforward_layernorm.weight",
-    "post_feedforward_layernorm.weight",
-]
 PER_LAYER = {
     "embedding.per_layer": ["model.embed_tokens_per_layer.weight"],
     "embedding.projection": ["model.per_layer_model_projection.weight"],
