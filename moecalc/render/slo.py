@@ -50,7 +50,7 @@ def _loaded(slo: Slo, choice: Choice) -> Iterable[str]:
         said += f", over the {limit} of ttft by {over(found.seconds / slo.ttft_seconds)}: not held under load"
     elif found.high_seconds > slo.ttft_seconds:
         said += f", whose high end is over the {limit} of ttft: it may not be held under load"
-    yield said
+    yield f"{said}; half of such predictions were off by more than {found.median_error:.0%}"
 
 
 def _broken(slo: Slo, choice: Choice) -> Iterable[str]:

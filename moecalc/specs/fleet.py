@@ -121,7 +121,12 @@ def with_network(fleet: Fleet, text: str) -> Fleet:
     Raises InputError where the rate cannot be read, or is 0.
     """
     bits = _BITS.fullmatch(text.strip())
-    rate = _rate("--network", f"{Decimal(bits['number']) / 8:f}{bits['prefix']}B/s" if bits else text)
+    try:
+        rate = _rate("--network", f"{Decimal(bits['number']) / 8:f}{bits['prefix']}B/s" if bits else text)
+    except InputError as error:
+        raise InputError(
+            str(error), hint="type what a device sends per second: `400Gb/s` or `50GB/s`"
+        ) from None
     assert rate is not None  # of a text there is always one
     link = Link(name="network", value=rate.value, source=rate.source)
     groups = (Group(replace(group.device, network=link), group.count) for group in fleet.groups)

@@ -137,10 +137,19 @@ def fused(pairs: Pairs, sinks: Tensor | None) -> tuple[Tensor | None, str]:
                 return mixed_by(kernel, pairs, sinks), kernel.name
             except torch.OutOfMemoryError:
                 raise
-            except Exception as error:  # noqa: BLE001 - compilers raise of all kinds, and matmuls remain
+            except Exception as error:  # compilers raise of all kinds, and matmuls remain
+                if _is_captured(
+                    case.device
+                ):  # then it is the capture that failed, which another kernel does not mend
+                    raise
                 _LEFT_OUT[tried] = _words(error)
         reasons.append(f"{kernel.name}: {_LEFT_OUT[tried]}")
     return None, "; ".join(reasons)
+
+
+def _is_captured(device: torch.device) -> bool:
+    """Whether calls are recorded into a CUDA graph now."""
+    return device.type == "cuda" and bool(torch.cuda.is_current_stream_capturing())
 
 
 def mixed_by(kernel: Kernel, pairs: Pairs, sinks: Tensor | None) -> Tensor:

@@ -249,6 +249,15 @@ def test_memory_that_is_short_is_no_reason_to_need_more(monkeypatch):
         fused.fused(pairs_of(new=250, keys=250, mask="causal"), SINKS)
 
 
+def test_a_capture_that_fails_leaves_no_kernel_out(monkeypatch):
+    too_long = lambda pairs: RuntimeError("not while capturing") if pairs.q.shape[2] > 200 else None  # noqa: E731
+    with_fakes(monkeypatch, only=too_long)
+    monkeypatch.setattr(fused, "_is_captured", lambda _: True)
+    with pytest.raises(RuntimeError, match="not while capturing"):
+        fused.fused(pairs_of(new=250, keys=250, mask="causal"), SINKS)
+    assert fused.fused(pairs_of(mask="causal"), SINKS)[1] == "only"
+
+
 def counted_prompt_and_step(config):
     network = build(read_config(config).architecture, dtype=torch.float32, device="cpu")
     cache = network.new_state(2, 41)
