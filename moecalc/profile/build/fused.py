@@ -1,4 +1,6 @@
-"""Fused attention for what torch's scaled_dot_product_attention lacks: sinks, by the log-sum-exp, and softcaps.
+"""Fused attention for what torch's scaled_dot_product_attention lacks: sinks, softcaps, masks that skip blocks.
+
+Sinks are by the log-sum-exp. A mask costs scaled_dot_product_attention its flash kernel, and every position is scored.
 
 | kernel | devices | mask | softcap | log-sum-exp |
 |---|---|---|---|---|
@@ -116,8 +118,11 @@ def case_of(pairs: Pairs, sinks: Tensor | None) -> Case:
 
 
 def kernels_for(case: Case) -> tuple[Kernel, ...]:
-    """Kernels that are worth a trial, the best one first."""
-    if case.device.type == "cpu" and case.softcap is None:
+    """Kernels that are worth a trial, the best one first; none where torch's own choice is as good."""
+    plainly = not case.sinks and case.softcap is None
+    if plainly and (case.alone or not case.masked):
+        return ()
+    if case.device.type == "cpu" and case.sinks and case.softcap is None:
         return (FLASH_ON_CPU,)
     if case.device.type == "cuda":
         flash = case.softcap is None and not case.masked and case.dtype != torch.float32

@@ -42,16 +42,20 @@ def attend(
     batch, new, heads, width = q.shape
     kv_heads = k.shape[2]
     keys, values = k.transpose(1, 2), v.transpose(1, 2)
-    if sinks is not None or softcap is not None:
+    apart = sinks is not None or softcap is not None  # which torch's scaled_dot_product_attention has not
+    reasons = ""
+    if apart or (new > 1 and seen.allowed is not None and added is None):
         allowed = seen.allowed
         if allowed is not None and allowed.ndim > 4:  # one for the heads that share keys, and one for these
             allowed = allowed[:, :, 0]
         pairs = Pairs(q.transpose(1, 2), keys, values, seen.causal, allowed, scale, softcap)
         made, words = fused(pairs, sinks)
-        if made is None:
+        if made is None and apart:
             made, words = plain(pairs, sinks, QUERIES), f"{PLAIN} ({words})" if words else PLAIN
-        record_kernel(words)
-        return made.transpose(1, 2)
+        if made is not None:
+            record_kernel(words)
+            return made.transpose(1, 2)
+        reasons = words
     if new == 1 and (added is not None or seen.allowed is None):
         # The query heads that share keys stand as queries of one head: no key is repeated.
         grouped = q.view(batch, kv_heads, heads // kv_heads, width)
@@ -59,16 +63,28 @@ def attend(
         return made.reshape(batch, 1, heads, values.shape[-1])
     mask = seen.allowed if added is None else added.repeat_interleave(heads // kv_heads, 1)
     causal = seen.causal and added is None
-    return _by_torch(q.transpose(1, 2), keys, values, mask, causal=causal, scale=scale).transpose(1, 2)
+    made = _by_torch(q.transpose(1, 2), keys, values, mask, causal=causal, scale=scale, reasons=reasons)
+    return made.transpose(1, 2)
 
 
 def _by_torch(
-    q: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, *, scale: float, causal: bool = False
+    q: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    mask: Tensor | None,
+    *,
+    scale: float,
+    causal: bool = False,
+    reasons: str = "",
 ) -> Tensor:
-    """Mixed values [batch, heads, new, v_head_dim] by torch, which chooses among its kernels."""
+    """Mixed values [batch, heads, new, v_head_dim] by torch, which chooses among its kernels.
+
+    `reasons` say why none that is better for a mask was used.
+    """
     shares = keys.shape[1] != q.shape[1]
     if is_recorded():
-        record_kernel(_chosen(q, keys, values, mask, scale=scale, causal=causal, shares=shares))
+        name = _chosen(q, keys, values, mask, scale=scale, causal=causal, shares=shares)
+        record_kernel(f"{name} ({reasons})" if reasons else name)
     made: Tensor = functional.scaled_dot_product_attention(
         q, keys, values, attn_mask=mask, is_causal=causal, scale=scale, enable_gqa=shares
     )
@@ -90,4 +106,4 @@ def _chosen(
         SDPBackend.EFFICIENT_ATTENTION: "memory-efficient attention",
         SDPBackend.CUDNN_ATTENTION: "cuDNN attention",
     }
-    return f"{words.get(SDPBackend(number), 'a fused kernel')} (scaled_dot_product_attention)"
+    return f"{words.get(SDPBackend(number), 'a fused kernel')} of scaled_dot_product_attention"

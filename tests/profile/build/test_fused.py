@@ -141,6 +141,22 @@ def test_kernels_by_device_mask_and_softcap(device, mask, softcap, dtype, wanted
     assert kernels_for(case_of(pairs_of(mask=mask, softcap=softcap, dtype=dtype), device=device)) == wanted
 
 
+@pytest.mark.parametrize(
+    ("device", "mask", "new", "wanted"),
+    [
+        (CUDA, "window", 40, (FLEX,)),
+        (CUDA, "window", 1, ()),
+        (CUDA, "causal", 150, ()),
+        (CUDA, None, 1, ()),
+        (CPU, "window", 40, ()),
+        (CPU, "causal", 150, ()),
+    ],
+)
+def test_without_sinks_and_softcap_flex_attention_is_for_windows_on_cuda_alone(device, mask, new, wanted):
+    pairs = pairs_of(new=new, mask=mask, dtype=torch.bfloat16)
+    assert kernels_for(case_of(pairs, sinks=None, device=device)) == wanted
+
+
 def wrong(change):
     """A kernel that computes in float32 what plain matmuls do, but for one change."""
 
@@ -209,6 +225,27 @@ def test_a_kernel_that_fails_gives_way_to_the_next(monkeypatch):
         assert name == "second"
         check(made, pairs, SINKS)
     assert (fakes["first"].calls, fakes["second"].calls) == (1, 3)  # a trial each, and two calls
+
+
+@pytest.mark.parametrize(
+    ("broken", "name"),
+    [
+        (None, "only"),
+        (
+            RuntimeError("no triton"),
+            "flash attention of scaled_dot_product_attention (only: RuntimeError: no triton)",
+        ),
+    ],
+)
+def test_a_window_alone_goes_to_torchs_own_kernels_where_the_others_fail(monkeypatch, broken, name):
+    pairs = pairs_of(new=40, mask="window")
+    with_fakes(monkeypatch, only=lambda _: broken)
+    q, k, v = (tensor.transpose(1, 2) for tensor in pairs[:3])
+    made = []
+    seen = Seen([], causal=False, allowed=pairs.allowed)
+    counted = count(lambda: made.append(attend(q, k, v, seen, scale=0.3)))
+    check(made[0].transpose(1, 2), pairs, None)
+    assert counted.kernels == (name,)
 
 
 def test_the_reason_of_a_failure_is_told_without_what_announces_it():

@@ -70,7 +70,7 @@ def test_every_step_has_a_time_a_rate_and_shares_of_this_runs_ceilings(whole):
 
 
 def test_the_kernels_of_attention_are_named(whole):
-    assert "attention ran as flash attention (scaled_dot_product_attention)" in whole.notes
+    assert "attention ran as flash attention of scaled_dot_product_attention" in whole.notes
     for layers in ("all", "kinds"):
         sinks = profile(model(SINKS), asked(layers=layers, batches=(1,), repeats=1))
         assert "attention ran as flash attention and its log-sum-exp" in sinks.notes
