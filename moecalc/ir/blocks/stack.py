@@ -67,10 +67,12 @@ class Layer(Block, frozen=True, kw_only=True):
     ffn: FFN | None = None
     beside: FFN | None = None
     """A second feed-forward in the same layer: LongCat's shortcut MoE, Arctic's residual MLP."""
-    beside_wiring: Literal["shortcut", "own_norms"] | None = None
+    beside_wiring: Literal["shortcut", "own_norms", "behind_mixer"] | None = None
     """How it stands there. `shortcut`: it reads what `ffn` reads and joins the stream behind the next layer (LongCat);
     `own_norms`: it and its router read the stream itself, it through a norm, and both outputs are normed before they
-    add up: three of the `extra_norms` (Gemma 4). It changes no count, and without it the profiler builds no layer."""
+    add up: three of the `extra_norms` (Gemma 4); `behind_mixer`: it reads the stream behind the mixer through a norm,
+    one of the `extra_norms`, and `ffn` what came into the layer (Arctic's residual MLP beside its MoE:
+    vllm, model_executor/models/arctic.py). It changes no count, and without it the profiler builds no layer."""
     mixer_beside: Mixer | None = None
     """A second mixer that reads the same normed input; both outputs add up (Falcon-H1)."""
     norm: Norm = "rms"

@@ -54,6 +54,10 @@ KNOWN = (
 )
 
 
+EXTRA_NORMS: dict[str | None, int] = {"own_norms": 3, "behind_mixer": 1}
+"""Norms that a second feed-forward's wiring wants."""
+
+
 class Sublayers(Module):
     """One layer. `pre` norms a sublayer's input, `post` its output, `sandwich` both; `parallel` norms once for all."""
 
@@ -74,7 +78,9 @@ class Sublayers(Module):
         self.ffn_norm = norm(layer.ffn and (before or self._placement == "ffn"))
         self.ffn_after = norm(layer.ffn and (after or layer.norm_behind_ffn))
         own = self._wiring == "own_norms"
-        self.dense_after, self.beside_norm, self.beside_after = norm(own), norm(own), norm(own)
+        self.dense_after = norm(own)
+        self.beside_norm = norm(own or self._wiring == "behind_mixer")
+        self.beside_after = norm(own)
         mixers = [mixer for mixer in (layer.mixer, layer.mixer_beside) if mixer is not None]
         self._crosses = layer.cross_attention
         self.mixers = [made_mixer(mixer, store, numerics, crosses=self._crosses) for mixer in mixers]
@@ -121,6 +127,9 @@ class Sublayers(Module):
         entered = x if self.entry is None else x + self.entry(x, call, caches[len(self.mixers)])
         normed = through(self.mixer_norm, entered)
         made = self.mixed(normed, call, caches[: len(self.mixers)])
+        if self._wiring == "behind_mixer" and made is not None and self.beside is not None:
+            behind = x + made
+            return behind + self.beside(through(self.beside_norm, behind)) + self.fed(x, call, caches)
         if self._placement == "parallel" and self.ffn is not None:
             return x + made + self._feed(normed, call, caches)
         if made is not None:
@@ -144,7 +153,7 @@ class Sublayers(Module):
         """What the feed-forwards make of the stream."""
         normed = through(self.ffn_norm, x)
         made = self._feed(normed, call, caches)
-        if self.beside is None:
+        if self.beside is None or self._wiring == "behind_mixer":
             return made
         if self._wiring == "shortcut":
             call.handed.joining = self.beside(normed)
@@ -178,10 +187,25 @@ def _check(layer: Layer) -> None:
                 raise refused(f"a `parallel` layer with `{name}`")
     if layer.before and (not layer.mixer or layer.norm_placement != "pre"):
         raise refused("`Layer` with `before` and no `pre` norm of a mixer behind it")
-    if layer.beside and not (layer.beside_wiring and layer.ffn and isinstance(layer.beside, MoE)):
-        raise refused("`Layer` with `beside` whose `beside_wiring` is not told")
-    if layer.extra_norms != (3 if layer.beside_wiring == "own_norms" else 0):
+    _check_beside(layer)
+    if layer.extra_norms != EXTRA_NORMS.get(layer.beside_wiring, 0):
         raise refused(f"`Layer` with `extra_norms: {layer.extra_norms}`")
+
+
+def _check_beside(layer: Layer) -> None:
+    """Raise InputError for a second feed-forward whose wiring is not told, or not built of these parts."""
+    if not layer.beside:
+        return
+    if not (layer.beside_wiring and layer.ffn):
+        raise refused("`Layer` with `beside` whose `beside_wiring` is not told")
+    if layer.beside_wiring == "behind_mixer":
+        others = (layer.residual_scales, layer.gates, layer.laurel, layer.before, layer.norm_behind_ffn)
+        if layer.norm_placement != "pre" or not layer.mixer or any(others):
+            raise refused("`Layer` with `beside` `behind_mixer` and more than a `pre` norm of each sublayer")
+    elif not isinstance(layer.beside, MoE):
+        raise refused(
+            f"`Layer` with `beside_wiring: {layer.beside_wiring}` of a feed-forward without experts"
+        )
 
 
 def through(norm: Norm | None, x: Tensor) -> Tensor:

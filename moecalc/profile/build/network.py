@@ -26,6 +26,7 @@ from moecalc.ir.site import Site
 from moecalc.profile.build.cache import Cache
 from moecalc.profile.build.elementwise import Norm
 from moecalc.profile.build.layer import Sublayers, reads_keys
+from moecalc.profile.build.loop import Loop, is_loop, loop_rows, order_of_runs
 from moecalc.profile.build.mixture import Mixture
 from moecalc.profile.build.numerics import Numerics
 from moecalc.profile.build.per_layer import TokenInputs
@@ -82,15 +83,23 @@ class Network(Module):
         self.token_inputs = TokenInputs(per_layer, store, numerics) if per_layer else None
         self._keep(store)
 
-        (stack,) = architecture.stacks
+        looped = is_loop(architecture)
+        stack = architecture.stacks[0]
         self._shares_keys = any(reads_keys(place.layer) for place in built)
-        self.layers = torch.nn.ModuleList(self._made_layers(stack, filling, forced))
+        self.layers = torch.nn.ModuleList(self._made_layers(architecture.stacks, filling, forced))
+        self._runs = order_of_runs(architecture.stacks) if looped else tuple(range(len(built)))
+        """The layers of `layers` that run, in order."""
+        self.loop: Loop | None = None
+        if looped:
+            store = self._store(loop_rows(architecture.stacks, site), "loop", filling)
+            self.loop = Loop(architecture.stacks, self.layers, store, numerics)
+            self._keep(store)
 
         store = self._store(stack_rows(stack, site), "streams", filling)
         self.streams = streams_of(stack, store, numerics)
         self._keep(store)
 
-        last = stack.final_norm
+        last = None if looped else stack.final_norm
         rows = norm_rows(last, Role.NORM_FINAL, site, site.hidden_axis) if last else ()
         store = self._store(rows, "final norm", filling)
         self.norm = Norm(last, Role.NORM_FINAL, store, numerics) if last else None
@@ -105,7 +114,9 @@ class Network(Module):
         self.head_bias = store.take_if(head.bias, Role.HEAD_BIAS)
         self._keep(store)
 
-    def _made_layers(self, stack: Stack, filling: Filling, forced: Forced | None) -> Iterator[Sublayers]:
+    def _made_layers(
+        self, stacks: Sequence[Stack], filling: Filling, forced: Forced | None
+    ) -> Iterator[Sublayers]:
         """The module of each place; one that is stored once runs wherever it stands."""
         shared: dict[str, Sublayers] = {}
         copies: dict[str, list[SharedTransformer]] = {}
@@ -113,7 +124,7 @@ class Network(Module):
             if place.kind in shared:
                 yield shared[place.kind]
                 continue
-            where = f"layer {place.index} (`{place.kind}`)"
+            where, stack = f"layer {place.index} (`{place.kind}`)", stacks[place.stack]
             store = self._store(layer_rows(stack, place.layer, self._site), where, filling, place.index)
             made = layer_of(stack, place.layer, store, self._numerics, place.index, forced)
             if place.layer.before:
@@ -161,8 +172,8 @@ class Network(Module):
                 f"a cache of {batch:,} sequences and {slots:,} tokens", hint="at least one of each"
             )
         layers = [
-            layer_caches(place.layer, self._site, batch, slots, self.dtype, self.device, source)
-            for place in self.built
+            layer_caches(self.built[run].layer, self._site, batch, slots, self.dtype, self.device, source)
+            for run in self._runs
         ]
         return Cache(layers, batch, slots)
 
@@ -202,14 +213,21 @@ class Network(Module):
             x = x if self.streams is None else self.streams.spread(x)
         handed = Handed({} if self._shares_keys else None)
         call = Call(past, new, rotations, ids, handed, told, embedded, source)
-        for layer, caches in zip(self.layers, cache.layers, strict=True):
-            x = layer(x, call, caches)
+        x = self._through_layers(x, call, cache)
         if call.handed.joining is not None:
             x = x + call.handed.joining
         cache.length = past + new
         with named("head"):
             x = x if self.streams is None else self.streams.collapse(x)
             return self._head(x[:, -1] if logits == "last" else x)
+
+    def _through_layers(self, x: Tensor, call: Call, cache: Cache) -> Tensor:
+        if self.loop is not None:
+            made: Tensor = self.loop(x, call, cache.layers)
+            return made
+        for layer, caches in zip(self.layers, cache.layers, strict=True):
+            x = layer(x, call, caches)
+        return x
 
     def prefill(self, ids: Tensor, cache: Cache) -> Tensor:
         """Logits [batch, vocab_size] of the last of new tokens [batch, new]."""

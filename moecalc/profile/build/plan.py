@@ -11,7 +11,8 @@ from moecalc.ir.architecture import Architecture
 from moecalc.ir.blocks.attention import GQA
 from moecalc.ir.blocks.mla import MLA
 from moecalc.ir.blocks.stack import Layer, Stack
-from moecalc.profile.build.refusal import check_fields, refused
+from moecalc.profile.build.loop import is_loop
+from moecalc.profile.build.refusal import check_fields
 
 Layers = Literal["all"] | Sequence[str]
 """`all`, or the names of the kinds to build, each as often as it is named; none for embedding and head alone."""
@@ -32,10 +33,17 @@ class Place(msgspec.Struct, frozen=True):
     """Of the layer in the whole model; the first ones of a kind where kinds are built."""
     kind: str
     layer: Layer
+    stack: int = 0
+    """Of the architecture's, where it has several."""
 
 
 def kinds(architecture: Architecture) -> tuple[Kind, ...]:
-    """The distinct kinds of layers, in the order of their first. Raises InputError for stacks that are not built."""
+    """The distinct kinds of layers, in the order of their first; none of looped stacks, which have no parts.
+
+    Raises InputError for stacks that are not built.
+    """
+    if is_loop(architecture):
+        return ()
     names = _stack(architecture).kinds
     counted = Counter(names)
     return tuple(Kind(name, counted[name]) for name in dict.fromkeys(names))
@@ -46,6 +54,8 @@ def places(architecture: Architecture, layers: Layers) -> tuple[Place, ...]:
 
     Raises InputError for a kind that the model does not have.
     """
+    if is_loop(architecture):
+        return _looped(architecture, layers)
     stack = _stack(architecture)
     every = [Place(index, kind, stack.layers[kind]) for index, kind in enumerate(stack.kinds)]
     if layers == "all":
@@ -62,6 +72,20 @@ def places(architecture: Architecture, layers: Layers) -> tuple[Place, ...]:
             )
         _check_alone(name, stack.layers[name], made)
     return tuple(place for name, times in Counter(layers).items() for place in of_kind[name][:times])
+
+
+def _looped(architecture: Architecture, layers: Layers) -> tuple[Place, ...]:
+    """All layers of all stacks, one stack behind the other."""
+    if layers != "all":
+        raise InputError(
+            "the layers of looped stacks run many times each: none stands for the others",
+            hint="`--layers all`",
+        )
+    every = [(number, kind) for number, stack in enumerate(architecture.stacks) for kind in stack.kinds]
+    return tuple(
+        Place(index, kind, architecture.stacks[number].layers[kind], number)
+        for index, (number, kind) in enumerate(every)
+    )
 
 
 def _check_alone(name: str, layer: Layer, made: set[object]) -> None:
@@ -90,8 +114,6 @@ def signature(block: GQA) -> tuple[object, ...]:
 
 
 def _stack(architecture: Architecture) -> Stack:
-    if len(architecture.stacks) != 1:
-        raise refused(f"a model of {len(architecture.stacks)} stacks")
     (stack,) = architecture.stacks
     check_fields(stack, ("layers", "pattern", "final_norm", "altup", "residual"))
     return stack

@@ -111,7 +111,7 @@ class OwnMaker:
         self.device = device
         self._dtype, self._precision = dtype, precision
         self.vocabulary = vocabulary
-        found = kinds(self._architecture)  # refuses models of several stacks
+        found = kinds(self._architecture)  # none of looped stacks; refuses what is not built
         stack = self._architecture.stacks[0]
         self.kinds = tuple(
             Kind(

@@ -159,6 +159,11 @@ def _is_whole(
     """Whether the model is run whole. Raises InputError where what was asked for does not fit."""
     where = f"`{maker.device}`"
     if asked.layers == "kinds":
+        if not maker.kinds:
+            raise InputError(
+                f"`{computed.model.name}` has no layers that stand for others: its stacks run in a loop",
+                hint="`--layers all`",
+            )
         return False
     if fits(needed_bytes([computed], steps), free):
         return True

@@ -40,7 +40,9 @@ def architecture(config: Reader) -> Architecture:
     sparse = Layer(mixer=mixer, ffn=moe)
     if config.flag("parallel_attn_mlp_res", default=False) or config.flag("use_residual", default=False):
         # The residual feed-forward is as wide as the stream, and has a norm of its own.
-        sparse = msgspec.structs.replace(sparse, beside=Gated(intermediate_size=hidden), extra_norms=1)
+        sparse = msgspec.structs.replace(
+            sparse, beside=Gated(intermediate_size=hidden), beside_wiring="behind_mixer", extra_norms=1
+        )
     layers, step = config.size("num_hidden_layers"), config.size("moe_layer_frequency")
     order = ["moe" if (index + 1) % step == 0 else "dense" for index in range(layers)]
     named = {name: {"moe": sparse, "dense": dense}[name] for name in dict.fromkeys(order)}

@@ -2,7 +2,6 @@
 
 REFUSED = {
     "cpmant": "`Embedding` with `types: 3`",
-    "hrm_text": "a model of 2 stacks",
     "inkling2_text": "`Stack` with `attention_residual`",
     "inkling_text": "`Layer` with `conv_kernel: 3`",
     "zaya": "`Embedding` with `affine: True`",
