@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from moecalc.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError
+from moecalc.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError, MoecalcError
 
 if TYPE_CHECKING:
     from moecalc.profile.measure.asked import Asked
@@ -26,26 +26,31 @@ def answer(
     Expert parallelism alone is over copies of attention, each with sequences of its own; beside a tensor-parallel size
     the experts are dealt out to that group.
     """
-    from moecalc.profile.distributed.measuring import AskedOfRanks, measure_ranks
+    from moecalc.profile.distributed.measuring import AskedOfRanks, measure_ranks, rank_of_torchrun
     from moecalc.specs.plan import Plan
 
-    if asked.layers == "kinds" or len(asked.batches) > 1:
-        raise InputError(
-            "several devices run the whole model at one batch",
-            hint="one `--batch`, and no `--layers kinds`",
+    try:
+        if asked.layers == "kinds" or len(asked.batches) > 1:
+            raise InputError(
+                "several devices run the whole model at one batch",
+                hint="one `--batch`, and no `--layers kinds`",
+            )
+        of_ranks = AskedOfRanks(
+            plan=Plan(tensor=tensor or 1, expert=expert or 1, data=1 if tensor else expert or 1),
+            cpu=asked.cpu,
+            batch=asked.batches[0],
+            prompt=asked.prompt,
+            context=asked.context,
+            dtype=asked.dtype,
+            repeats=asked.repeats,
+            seed=asked.seed,
+            skew=asked.skew,
         )
-    of_ranks = AskedOfRanks(
-        plan=Plan(tensor=tensor or 1, expert=expert or 1, data=1 if tensor else expert or 1),
-        cpu=asked.cpu,
-        batch=asked.batches[0],
-        prompt=asked.prompt,
-        context=asked.context,
-        dtype=asked.dtype,
-        repeats=asked.repeats,
-        seed=asked.seed,
-        skew=asked.skew,
-    )
-    run = measure_ranks(model, of_ranks)
+        run = measure_ranks(model, of_ranks)
+    except MoecalcError as error:
+        if rank_of_torchrun():  # the first says it
+            return error.exit_code
+        raise
     if run is None:
         return EXIT_OK
     from moecalc.cli.output import emit, warn

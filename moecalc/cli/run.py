@@ -18,8 +18,6 @@ def run(arguments: list[str]) -> int:
         exit_code = EXIT_OK if _answered(arguments) else _run_app(arguments)
         sys.stdout.flush()
     except MoecalcError as error:
-        if arguments[:1] == ["profile"] and _is_said_by_another():
-            return error.exit_code
         return fail(format_error(error), error.exit_code)
     except KeyboardInterrupt:
         return fail("\nerror: interrupted", 130)
@@ -32,13 +30,6 @@ def run(arguments: list[str]) -> int:
             raise
         return fail(f"error: cannot write the answer: {error.strerror}", EXIT_BAD_INPUT)
     return exit_code
-
-
-def _is_said_by_another() -> bool:
-    """Whether torchrun has started this process beside a first one, which says what is wrong with the command."""
-    from moecalc.specs.torchrun import rank_of_torchrun
-
-    return bool(rank_of_torchrun())
 
 
 def fail(message: str, exit_code: int) -> int:

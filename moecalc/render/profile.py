@@ -6,7 +6,7 @@ from moecalc.calc.speed.calibrated import weakness
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table
 from moecalc.render.rates import digits, duration, rate
-from moecalc.specs.runs import Calibration, Figure, Phase, Point, Run, RunDevice
+from moecalc.specs.runs import Calibration, Figure, Phase, Point, Run
 from moecalc.units import (
     format_bytes_binary,
     format_flops,
@@ -167,7 +167,7 @@ def conditions(run: Run) -> str:
         f"torch {device.torch}",
         f"driver {device.driver}" if device.driver else "",
         f"{device.threads} threads" if device.threads else "",
-        _clock(device),
+        f"{device.clock_mhz} MHz" if device.clock_mhz else "",
         device.system,
         f"{run.date:%Y-%m-%d %H:%M} UTC",
         f"{run.routing} routing" if any(f.id.endswith(".experts") for f in run.figures) else "",
@@ -177,14 +177,6 @@ def conditions(run: Run) -> str:
         "ratio: measured / computed",
     ]
     return "conditions: " + ", ".join(word for word in said if word)
-
-
-def _clock(device: RunDevice) -> str:
-    if device.clock_mhz is None:
-        return ""
-    if device.max_clock_mhz is None:
-        return f"{device.clock_mhz:,} MHz"
-    return f"{device.clock_mhz:,} of {device.max_clock_mhz:,} MHz while busy"
 
 
 def _laid(rows: Sequence[Sequence[str]], columns: int) -> Iterable[str]:

@@ -50,13 +50,7 @@ class RunDevice(_Stored, frozen=True, kw_only=True):
     driver: str | None = None
     cuda: str | None = None
     clock_mhz: int | None = None
-    """While it multiplied matrices, after the steps; in files before `max_clock_mhz` was noted, while nothing ran."""
-    max_clock_mhz: int | None = None
-    """The highest that the device has."""
-    float32_matmul: str | None = None
-    """Torch's setting on a GPU: `highest` multiplies fp32 as fp32, `high` and `medium` by way of shorter formats."""
-    cache_bytes: int | None = None
-    """Of a GPU: its last cache, which repeats of a step read small weights from."""
+    """While nothing ran; a device that is busy may run at another."""
     threads: int | None = None
     """Of a CPU: those that torch used."""
     system: str

@@ -20,7 +20,6 @@ from moecalc.specs.plan import Plan
 from moecalc.specs.ranks_run import Exchanged, Held, Phase, RanksRun
 from moecalc.specs.routing import Skew
 from moecalc.specs.runs import Timing
-from moecalc.specs.torchrun import rank_of_torchrun
 from moecalc.specs.workload import check_length
 
 UNIFORM = "all-to-all"
@@ -50,6 +49,12 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
     sent: dict[str, dict[str, tuple[int, float]]]
     prefill: Timing
     decode: Timing
+
+
+def rank_of_torchrun() -> int | None:
+    """This process's rank as torchrun says it; None where it was not started so."""
+    words = [os.environ.get(name, "") for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR")]
+    return int(words[0]) if all(words) and words[0].isdecimal() and words[2].isdecimal() else None
 
 
 def measure_ranks(model: Any, asked: AskedOfRanks) -> RanksRun | None:
@@ -84,6 +89,8 @@ def measure_ranks(model: Any, asked: AskedOfRanks) -> RanksRun | None:
     import torch.distributed as dist
 
     backend = "gloo" if device.type == "cpu" else "nccl"
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     dist.init_process_group(backend)
     try:
         found = _found(torch, dist, model.architecture, asked, device, dtype)

@@ -41,7 +41,6 @@ def composed(base: Sample, parts: Sequence[Part]) -> Sample:
         weight_bytes=_stored(base.weight_bytes, [part.sample.weight_bytes for part in parts], parts),
         steps=tuple(steps),
         uncounted=tuple(dict.fromkeys(name for part in parts for name in part.sample.uncounted)),
-        remarks=tuple(dict.fromkeys(name for part in parts for name in part.sample.remarks)),
     )
 
 

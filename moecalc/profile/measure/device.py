@@ -5,8 +5,6 @@ import platform
 from typing import Any, Literal
 
 from moecalc.errors import InputError
-from moecalc.profile.measure.container import allowed_bytes, free_in_container
-from moecalc.profile.measure.driver import ask_while_busy
 from moecalc.specs.formats import find_format
 from moecalc.specs.runs import RunDevice
 
@@ -30,10 +28,7 @@ def import_torch() -> Any:
 
 
 def choose_device(gpu: int | None, *, cpu: bool) -> Any:
-    """The torch device: a GPU by its index, else the CPU. Raises InputError where there is no such GPU.
-
-    A GPU becomes the current one: events, streams, graphs and kernels that are not told a device are of that one.
-    """
+    """The torch device: a GPU by its index, else the CPU. Raises InputError where there is no such GPU."""
     torch = import_torch()
     if cpu and gpu is not None:
         raise InputError("`--gpu` and `--cpu` exclude each other", hint="choose one")
@@ -52,7 +47,6 @@ def choose_device(gpu: int | None, *, cpu: bool) -> Any:
             f"no GPU {index}: torch sees {there}",
             hint=f"`--gpu {there - 1}` is the last one" if there > 1 else "leave `--gpu` out, or `--gpu 0`",
         )
-    torch.cuda.set_device(index)
     return torch.device("cuda", index)
 
 
@@ -76,7 +70,7 @@ def torch_dtype(name: str, device: Any) -> Any:
 
 
 def describe_device(device: Any) -> RunDevice:
-    """What a run file says of a device; None for what it does not tell. A GPU is kept busy meanwhile."""
+    """What a run file says of a device; None for what it does not tell."""
     torch = import_torch()
     kind: Literal["cpu", "cuda"] = "cuda" if device.type == "cuda" else "cpu"
     system = f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}"
@@ -92,17 +86,13 @@ def describe_device(device: Any) -> RunDevice:
             torch=version,
         )
     properties = torch.cuda.get_device_properties(device)
-    told = ask_while_busy(torch, device)
     return RunDevice(
         kind=kind,
         name=properties.name,
         memory_bytes=properties.total_memory,
-        driver=told.driver,
+        driver=_driver(),
         cuda=torch.version.cuda or torch.version.hip,
-        clock_mhz=told.clock_mhz,
-        max_clock_mhz=told.max_clock_mhz,
-        float32_matmul=torch.get_float32_matmul_precision(),
-        cache_bytes=getattr(properties, "L2_cache_size", None),
+        clock_mhz=_clock_mhz(torch, device),
         system=system,
         python=python,
         torch=version,
@@ -110,31 +100,27 @@ def describe_device(device: Any) -> RunDevice:
 
 
 def memory_of(device: Any) -> int | None:
-    """Bytes of memory that the device has, or that a container allows; None where the machine does not say."""
+    """Bytes of memory that the device has; None where the machine does not say."""
     if device.type == "cuda":
         torch = import_torch()
         return int(torch.cuda.get_device_properties(device).total_memory)
     try:
-        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
-        return allowed_bytes()
-    return min(machine, allowed_bytes() or machine)
+        return None
 
 
 def free_bytes(device: Any) -> int | None:
-    """Bytes that nothing uses now, what torch holds in reserve among them; None where the machine does not say."""
+    """Bytes that nothing uses now; None where the machine does not say."""
     if device.type == "cuda":
         torch = import_torch()
-        reserve = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(torch.cuda.mem_get_info(device)[0]) + int(reserve)
+        return int(torch.cuda.mem_get_info(device)[0])
     try:
         with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123 - Linux's, and nothing else's
             found = dict(line.split(":", 1) for line in file)
-        machine = int(found["MemAvailable"].split()[0]) * 1024
+        return int(found["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
-        return free_in_container()
-    allowed = free_in_container()
-    return machine if allowed is None else min(machine, allowed)
+        return None
 
 
 def _cpu_name() -> str:
@@ -144,3 +130,32 @@ def _cpu_name() -> str:
     except OSError:
         names = []
     return names[0] if names and names[0] else platform.processor() or platform.machine()
+
+
+def _driver() -> str | None:
+    """The driver's version as its tool prints it; None where there is none."""
+    import shutil
+    import subprocess
+
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    try:
+        said = subprocess.run(  # noqa: S603 - a fixed command, found on the path
+            [tool, "--query-gpu=driver_version", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    lines = said.split()
+    return lines[0] if lines else None
+
+
+def _clock_mhz(torch: Any, device: Any) -> int | None:
+    try:
+        return int(torch.cuda.clock_rate(device))
+    except (ImportError, RuntimeError, AttributeError):  # it needs NVIDIA's management library for Python
+        return None

@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Iterator
 
 from moecalc.profile.measure.steps import Sample, StepSample
-from moecalc.specs.runs import Phase, RunDevice
-from moecalc.units import format_bytes_binary
+from moecalc.specs.runs import Phase
 
 
-def notes_of(sample: Sample, device: RunDevice, dtype: str, quant: str | None) -> Iterator[str]:
+def notes_of(sample: Sample, dtype: str, quant: str | None) -> Iterator[str]:
     """The notes, the one that bears on most figures first."""
     if quant is not None:
         yield (
@@ -17,15 +16,6 @@ def notes_of(sample: Sample, device: RunDevice, dtype: str, quant: str | None) -
     if sample.uncounted:
         yield f"FLOPs of these operations are not counted: {', '.join(sample.uncounted)}"
     yield from attention_notes(sample.steps)
-    yield from sample.remarks
-    if device.cache_bytes is not None and sample.weight_bytes <= device.cache_bytes:
-        yield (
-            f"the weights ({format_bytes_binary(sample.weight_bytes)}) lie within the device's cache "
-            f"({format_bytes_binary(device.cache_bytes)}), which is not flushed: repeats may read them from there, and "
-            "beat the ceiling of memory"
-        )
-    if dtype == "fp32" and device.float32_matmul not in (None, "highest"):
-        yield f"fp32 is multiplied by way of shorter formats (torch's precision `{device.float32_matmul}`)"
 
 
 def attention_notes(steps: Iterable[StepSample]) -> list[str]:

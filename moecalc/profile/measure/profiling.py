@@ -67,13 +67,13 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     if not fits(needed_bytes(built, steps), free_bytes(device)):
         raise too_large(built, steps, free_bytes(device), f"`{device}`")
     clock = clock_for(device)
+    ceilings = measure_ceilings(torch, device, dtype, asked.dtype, clock)
     torch.manual_seed(asked.seed)
     conditions = Conditions(torch, device, clock, asked.repeats, maker.vocabulary)
     parts = 1 if whole else 1 + len(maker.kinds)
     done = _counter(progress, parts * len(steps))
     try:
         composition: list[str] = []
-        ceilings = measure_ceilings(torch, device, dtype, asked.dtype, clock)
         if whole:
             seen, components = _whole(maker, steps, conditions, asked, done)
         else:
@@ -89,6 +89,8 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     roofline = computed.roofline(ceilings, described.name)
     bounds = {step: float(computed.bound(roofline, step).seconds) for step in points}
     calibration = calibrate(points.values(), ceilings) if asked.calibrate else None
+    notes = [*maker.notes, *composition]
+    notes += notes_of(seen, asked.dtype, asked.quant)
     return Run(
         moecalc=version("moecalc"),
         model=model.name,
@@ -110,7 +112,7 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
         points=tuple(points.values()),
         components=components,
         calibration=calibration,
-        notes=(*maker.notes, *composition, *notes_of(seen, described, asked.dtype, asked.quant)),
+        notes=tuple(notes),
     )
 
 

@@ -1,10 +1,9 @@
 """One runner through all steps: its weights, and of each step time, memory, FLOPs and experts."""
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
-from moecalc.profile.measure.graphs import Replay, captured
+from moecalc.profile.measure.graphs import captured
 from moecalc.profile.measure.memory import peak_bytes_during
 from moecalc.profile.measure.runner import Runner, elements, stored_bytes
 from moecalc.profile.measure.steps import Sample, StepPlan, StepSample, Touched
@@ -25,8 +24,8 @@ class Conditions:
         self.vocabulary = vocabulary
 
     def ids(self, step: StepPlan) -> Any:
-        """Random tokens [batch, new], drawn on the host: a capture that failed leaves a GPU's generator unusable."""
-        return self.torch.randint(self.vocabulary, (step.batch, step.new)).to(self.device)
+        """Random tokens [batch, new]."""
+        return self.torch.randint(self.vocabulary, (step.batch, step.new), device=self.device)
 
 
 def sample(
@@ -36,20 +35,17 @@ def sample(
     weights = list(runner.tensors())
     seen = []
     uncounted: dict[str, None] = {}
-    remarks: dict[str, None] = {}
     with conditions.torch.inference_mode():
         for step in steps:
-            found, missed, remark = _step(runner, step, conditions)
+            found, missed = _step(runner, step, conditions)
             seen.append(found)
             uncounted |= dict.fromkeys(missed)
-            remarks |= dict.fromkeys([remark] if remark else [])
             done()
     return Sample(
         parameters=elements(runner.parameters()),
         weight_bytes=stored_bytes(weights),
         steps=tuple(seen),
         uncounted=tuple(uncounted),
-        remarks=tuple(remarks),
     )
 
 
@@ -63,8 +59,7 @@ def prepared(
     return state, lambda: runner.fill(state, step.past), lambda: run(ids, state)
 
 
-def _step(runner: Runner, step: StepPlan, conditions: Conditions) -> tuple[StepSample, tuple[str, ...], str]:
-    """The step, operations that were not counted, and what is to be said of it."""
+def _step(runner: Runner, step: StepPlan, conditions: Conditions) -> tuple[StepSample, tuple[str, ...]]:
     state, again, call = prepared(runner, step, conditions)
     again()
     call()  # the first one draws the experts' tokens and finds out which kernels there are: that is no step's work
@@ -76,15 +71,14 @@ def _step(runner: Runner, step: StepPlan, conditions: Conditions) -> tuple[StepS
     touched: Touched | None = runner.touched()
     again()
     transient = peak_bytes_during(conditions.torch, conditions.device, call) if step.shown else None
-    held = partial(runner.state_tensors, state)
-    fast, why_not = captured(conditions.torch, conditions.device, step, again, call, held)
+    fast, how = captured(conditions.torch, conditions.device, step, again, call)
     timing = timed(
         fast,
         conditions.clock,
         conditions.repeats,
         limit_seconds=LIMIT_SECONDS,
         before=again,
-        name=f"{conditions.clock.name} around a CUDA graph" if isinstance(fast, Replay) else None,
+        name=how and f"{conditions.clock.name} around {how}",
     )
     made = StepSample(
         plan=step,
@@ -95,5 +89,4 @@ def _step(runner: Runner, step: StepPlan, conditions: Conditions) -> tuple[StepS
         touched=touched,
         kernels=kernels,
     )
-    remark = f"no CUDA graph around decoding at batch {step.batch:,}: {why_not}" if why_not else ""
-    return made, missed, remark
+    return made, missed

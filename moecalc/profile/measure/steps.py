@@ -58,8 +58,6 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[StepSample, ...]
     uncounted: tuple[str, ...] = ()
     """Operations that the counter of FLOPs has no formula for."""
-    remarks: tuple[str, ...] = ()
-    """What must be known of how steps were run."""
 
 
 def steps_of(prompt: int, context: int, batches: tuple[int, ...], *, calibrate: bool) -> tuple[StepPlan, ...]:

@@ -15,7 +15,7 @@ from moecalc.profile.measure.asked import Asked
 from moecalc.render.ranks import ranks_markdown, ranks_text
 from moecalc.specs.ranks_run import Exchanged, Held, RanksRun
 from moecalc.specs.runs import Timing
-from tests.console import ROOT, run
+from tests.console import ROOT
 from tests.oracle.families.mixtral import TINY
 
 
@@ -96,19 +96,6 @@ def test_outside_torchrun_and_what_is_of_one_device(config, monkeypatch, asked, 
     monkeypatch.delenv("RANK", raising=False)
     with pytest.raises(InputError, match=said):
         ranks.answer(load(config), Asked(cpu=True, prompt=8, context=8, **asked), 2, None)
-
-
-@pytest.mark.parametrize(("rank", "says"), [("0", True), ("1", False)])
-def test_bad_input_is_said_by_the_first_process_alone(monkeypatch, rank, says):
-    words = {"RANK": rank, "WORLD_SIZE": "2", "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1"}
-    for name, value in words.items():
-        monkeypatch.setenv(name, value)
-    done = run("moecalc profile olmoe-1b-7b --cpu --tp 2 --save /no/such/folder/run.json")
-    assert done.returncode == 2
-    assert ("no folder" in done.stderr) is says
-    assert done.stdout == ""
-    # Any other command is not torchrun's: it always says what is wrong.
-    assert "no-such-model" in run("moecalc show no-such-model").stderr
 
 
 RUN = RanksRun(
