@@ -89,8 +89,6 @@ def measure_ranks(model: Any, asked: AskedOfRanks) -> RanksRun | None:
     import torch.distributed as dist
 
     backend = "gloo" if device.type == "cpu" else "nccl"
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
     dist.init_process_group(backend)
     try:
         found = _found(torch, dist, model.architecture, asked, device, dtype)

@@ -28,7 +28,10 @@ def import_torch() -> Any:
 
 
 def choose_device(gpu: int | None, *, cpu: bool) -> Any:
-    """The torch device: a GPU by its index, else the CPU. Raises InputError where there is no such GPU."""
+    """The torch device: a GPU by its index, else the CPU. Raises InputError where there is no such GPU.
+
+    The GPU becomes torch's current device: streams, events, graphs and the probes of kernels are that device's by it.
+    """
     torch = import_torch()
     if cpu and gpu is not None:
         raise InputError("`--gpu` and `--cpu` exclude each other", hint="choose one")
@@ -47,7 +50,21 @@ def choose_device(gpu: int | None, *, cpu: bool) -> Any:
             f"no GPU {index}: torch sees {there}",
             hint=f"`--gpu {there - 1}` is the last one" if there > 1 else "leave `--gpu` out, or `--gpu 0`",
         )
-    return torch.device("cuda", index)
+    device = torch.device("cuda", index)
+    try:
+        torch.cuda.set_device(device)
+    except RuntimeError as error:
+        raise InputError(
+            f"GPU {index} cannot be used: {first_line(error)}",
+            hint="`nvidia-smi` says who uses it, and in which compute mode it is",
+        ) from None
+    return device
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of torch says, without the advice and the traces that follow."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def torch_dtype(name: str, device: Any) -> Any:
@@ -60,10 +77,11 @@ def torch_dtype(name: str, device: Any) -> Any:
     try:
         one = torch.ones(8, 8, dtype=dtype, device=device)
         float((one @ one).sum())
+    except torch.OutOfMemoryError:  # says nothing of the type
+        raise
     except RuntimeError as error:
         raise InputError(
-            f"`--dtype {name}` is not supported by torch {torch.__version__} on `{device}`: "
-            f"{str(error).strip().splitlines()[0]}",
+            f"`--dtype {name}` is not supported by torch {torch.__version__} on `{device}`: {first_line(error)}",
             hint=f"choose another of {', '.join(DTYPES)}",
         ) from None
     return dtype
@@ -111,10 +129,14 @@ def memory_of(device: Any) -> int | None:
 
 
 def free_bytes(device: Any) -> int | None:
-    """Bytes that nothing uses now; None where the machine does not say."""
+    """Bytes that nothing uses now; None where the machine does not say.
+
+    On a GPU those that torch keeps for its next allocations are among them: it gives them back where it has to.
+    """
     if device.type == "cuda":
         torch = import_torch()
-        return int(torch.cuda.mem_get_info(device)[0])
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0] + kept)
     try:
         with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123 - Linux's, and nothing else's
             found = dict(line.split(":", 1) for line in file)

@@ -24,8 +24,11 @@ class Conditions:
         self.vocabulary = vocabulary
 
     def ids(self, step: StepPlan) -> Any:
-        """Random tokens [batch, new]."""
-        return self.torch.randint(self.vocabulary, (step.batch, step.new), device=self.device)
+        """Random tokens [batch, new], drawn by the host: the same on every device.
+
+        A capture that fails leaves the device's own generator unusable in some versions of torch.
+        """
+        return self.torch.randint(self.vocabulary, (step.batch, step.new)).to(self.device)
 
 
 def sample(

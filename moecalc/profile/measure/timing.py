@@ -53,13 +53,13 @@ class CudaClock:
 
     def seconds(self, call: Call) -> float:
         """Seconds between two events around the call."""
-        event = self._torch.cuda.Event
-        start, end = event(enable_timing=True), event(enable_timing=True)
-        self._torch.cuda.synchronize(self._device)
-        start.record()
+        cuda = self._torch.cuda
+        start, end = cuda.Event(enable_timing=True), cuda.Event(enable_timing=True)
+        cuda.synchronize(self._device)
+        start.record(cuda.current_stream(self._device))
         call()
-        end.record()
-        self._torch.cuda.synchronize(self._device)
+        end.record(cuda.current_stream(self._device))
+        cuda.synchronize(self._device)
         return float(start.elapsed_time(end)) / 1000
 
 
