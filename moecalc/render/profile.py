@@ -6,7 +6,7 @@ from moecalc.calc.speed.calibrated import weakness
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table
 from moecalc.render.rates import digits, duration, rate
-from moecalc.specs.runs import Calibration, Figure, Phase, Point, Run
+from moecalc.specs.runs import Calibration, Figure, Phase, Point, Run, RunDevice
 from moecalc.units import (
     format_bytes_binary,
     format_flops,
@@ -167,7 +167,7 @@ def conditions(run: Run) -> str:
         f"torch {device.torch}",
         f"driver {device.driver}" if device.driver else "",
         f"{device.threads} threads" if device.threads else "",
-        f"{device.clock_mhz} MHz" if device.clock_mhz else "",
+        clock_words(device),
         device.system,
         f"{run.date:%Y-%m-%d %H:%M} UTC",
         f"{run.routing} routing" if any(f.id.endswith(".experts") for f in run.figures) else "",
@@ -177,6 +177,16 @@ def conditions(run: Run) -> str:
         "ratio: measured / computed",
     ]
     return "conditions: " + ", ".join(word for word in said if word)
+
+
+def clock_words(device: RunDevice) -> str:
+    """The clock under load of the highest; nothing of a processor, whose clock nobody asks."""
+    if device.kind == "cpu":
+        return ""
+    if device.clock_mhz is None:
+        return "clock unknown"
+    most = f" of at most {format_int(device.clock_max_mhz)}" if device.clock_max_mhz is not None else ""
+    return f"{format_int(device.clock_mhz)} MHz{most} under load"
 
 
 def _laid(rows: Sequence[Sequence[str]], columns: int) -> Iterable[str]:

@@ -50,7 +50,9 @@ class RunDevice(_Stored, frozen=True, kw_only=True):
     driver: str | None = None
     cuda: str | None = None
     clock_mhz: int | None = None
-    """While nothing ran; a device that is busy may run at another."""
+    """Of a GPU's multiprocessors, the lowest that was seen while steps ran."""
+    clock_max_mhz: int | None = None
+    """The highest that it has."""
     threads: int | None = None
     """Of a CPU: those that torch used."""
     system: str

@@ -5,6 +5,7 @@ import platform
 from typing import Any, Literal
 
 from moecalc.errors import InputError
+from moecalc.profile.measure.clocks import NO_CLOCKS, Clocks, answer_of, ask_tool
 from moecalc.specs.formats import find_format
 from moecalc.specs.runs import RunDevice
 
@@ -87,8 +88,8 @@ def torch_dtype(name: str, device: Any) -> Any:
     return dtype
 
 
-def describe_device(device: Any) -> RunDevice:
-    """What a run file says of a device; None for what it does not tell."""
+def describe_device(device: Any, clocks: Clocks = NO_CLOCKS) -> RunDevice:
+    """What a run file says of a device, with the clocks that were seen; None for what it does not tell."""
     torch = import_torch()
     kind: Literal["cpu", "cuda"] = "cuda" if device.type == "cuda" else "cpu"
     system = f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}"
@@ -110,7 +111,8 @@ def describe_device(device: Any) -> RunDevice:
         memory_bytes=properties.total_memory,
         driver=_driver(),
         cuda=torch.version.cuda or torch.version.hip,
-        clock_mhz=_clock_mhz(torch, device),
+        clock_mhz=clocks.now,
+        clock_max_mhz=clocks.most,
         system=system,
         python=python,
         torch=version,
@@ -156,28 +158,6 @@ def _cpu_name() -> str:
 
 def _driver() -> str | None:
     """The driver's version as its tool prints it; None where there is none."""
-    import shutil
-    import subprocess
-
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return None
-    try:
-        said = subprocess.run(  # noqa: S603 - a fixed command, found on the path
-            [tool, "--query-gpu=driver_version", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None
-    lines = said.split()
+    asked = ask_tool("driver_version")
+    lines = [] if asked is None else answer_of(asked).split()
     return lines[0] if lines else None
-
-
-def _clock_mhz(torch: Any, device: Any) -> int | None:
-    try:
-        return int(torch.cuda.clock_rate(device))
-    except (ImportError, RuntimeError, AttributeError):  # it needs NVIDIA's management library for Python
-        return None

@@ -14,6 +14,7 @@ from moecalc.errors import InputError, UndeterminedError
 from moecalc.profile.measure.asked import Asked
 from moecalc.profile.measure.by_kinds import by_kinds
 from moecalc.profile.measure.ceilings import measure_ceilings, raised
+from moecalc.profile.measure.clocks import slowest
 from moecalc.profile.measure.components import component_times, save_trace, traced
 from moecalc.profile.measure.computing import Computed
 from moecalc.profile.measure.device import (
@@ -82,7 +83,7 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
         if not _is_out_of_memory(torch, error):
             raise
         raise too_large(built, steps, free_bytes(device), f"`{device}`") from None
-    described = describe_device(device)
+    described = describe_device(device, slowest(conditions.clocks))
     roofline = computed.roofline(ceilings, described.name)
     points = {step.plan: computed.point(roofline, step) for step in seen.steps}
     ceilings = raised(ceilings, points.values())

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from moecalc.profile.measure.clocks import Clocks, clocks_under
 from moecalc.profile.measure.graphs import captured
 from moecalc.profile.measure.memory import peak_bytes_during
 from moecalc.profile.measure.runner import Runner, elements, stored_bytes
@@ -22,6 +23,8 @@ class Conditions:
         self.clock = clock
         self.repeats = repeats
         self.vocabulary = vocabulary
+        self.clocks: list[Clocks] = []
+        """That were seen under steps of the table, on a GPU."""
 
     def ids(self, step: StepPlan) -> Any:
         """Random tokens [batch, new], drawn by the host: the same on every device.
@@ -83,6 +86,8 @@ def _step(runner: Runner, step: StepPlan, conditions: Conditions) -> tuple[StepS
         before=again,
         name=how and f"{conditions.clock.name} around {how}",
     )
+    if step.shown and conditions.device.type == "cuda":
+        conditions.clocks.append(clocks_under(conditions.torch, conditions.device, lambda: (again(), fast())))
     made = StepSample(
         plan=step,
         timing=timing,
