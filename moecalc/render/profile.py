@@ -168,6 +168,7 @@ def conditions(run: Run) -> str:
         f"driver {device.driver}" if device.driver else "",
         f"{device.threads} threads" if device.threads else "",
         clock_words(device),
+        arithmetic_words(run),
         device.system,
         f"{run.date:%Y-%m-%d %H:%M} UTC",
         f"{run.routing} routing" if any(f.id.endswith(".experts") for f in run.figures) else "",
@@ -177,6 +178,18 @@ def conditions(run: Run) -> str:
         "ratio: measured / computed",
     ]
     return "conditions: " + ", ".join(word for word in said if word)
+
+
+def arithmetic_words(run: Run) -> str:
+    """What torch was allowed to do to products in the run's type; nothing where it has no say, or nobody knows."""
+    of = run.arithmetic
+    if of is None or run.device.kind == "cpu":
+        return ""
+    if run.dtype == "fp32":
+        tf32 = {True: "in TF32", False: "in full fp32"}
+        return f"products {tf32[bool(of.tf32_matmul)]}, convolutions {tf32[bool(of.tf32_convolution)]}"
+    reduced = of.reduced_bf16_sums if run.dtype == "bf16" else of.reduced_fp16_sums
+    return f"sums of products may be in {run.dtype}" if reduced else "sums of products in fp32"
 
 
 def clock_words(device: RunDevice) -> str:

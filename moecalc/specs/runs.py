@@ -60,6 +60,19 @@ class RunDevice(_Stored, frozen=True, kw_only=True):
     torch: str
 
 
+class Arithmetic(_Stored, frozen=True, kw_only=True):
+    """What torch was allowed to do to products in the run, ceilings and steps alike; None where it has no say."""
+
+    float32_matmul_precision: str | None
+    """`highest`, `high` or `medium`: `torch.get_float32_matmul_precision()`."""
+    tf32_matmul: bool | None = None
+    """Products of fp32 matrices in TF32."""
+    tf32_convolution: bool | None = None
+    reduced_bf16_sums: bool | None = None
+    """Partial sums of a product in bf16."""
+    reduced_fp16_sums: bool | None = None
+
+
 class Ceilings(_Stored, frozen=True, kw_only=True):
     """What the device reached in this run, no datasheet's figures: bytes in plain loops over large buffers."""
 
@@ -203,6 +216,8 @@ class Run(_Stored, frozen=True, kw_only=True):
     routing: str
     repeats: int
     device: RunDevice
+    arithmetic: Arithmetic | None = None
+    """None in files before it was recorded."""
     ceilings: Ceilings
     figures: tuple[Figure, ...]
     points: tuple[Point, ...]

@@ -11,6 +11,7 @@ from moecalc.api.model import Model
 from moecalc.calc.routing.skewed import routing_under
 from moecalc.calc.speed.calibrated import calibrate
 from moecalc.errors import InputError, UndeterminedError
+from moecalc.profile.measure.arithmetic import arithmetic_of
 from moecalc.profile.measure.asked import Asked
 from moecalc.profile.measure.by_kinds import by_kinds
 from moecalc.profile.measure.ceilings import measure_ceilings, raised
@@ -83,6 +84,7 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
         if not _is_out_of_memory(torch, error):
             raise
         raise too_large(built, steps, free_bytes(device), f"`{device}`") from None
+    arithmetic = arithmetic_of(torch, device)
     described = describe_device(device, slowest(conditions.clocks))
     roofline = computed.roofline(ceilings, described.name)
     points = {step.plan: computed.point(roofline, step) for step in seen.steps}
@@ -108,6 +110,7 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
         routing=asked.skew.words,
         repeats=asked.repeats,
         device=described,
+        arithmetic=arithmetic,
         ceilings=ceilings,
         figures=tuple(figures(computed, seen, points, ceilings, bounds)),
         points=tuple(points.values()),
