@@ -128,7 +128,7 @@ class Mixture(Module):
         else:
             chosen = ranked.topk(self._block.top_k, dim=-1).indices
         if self._forced is not None:
-            chosen = self._forced.chosen(self._pool, self._layer, len(x), x.device)
+            chosen = self._forced.drawn(self._pool, self._layer, len(x), x.device).chosen
         weights = scores.gather(-1, chosen)
         if self._numerics.normalise_weights:
             weights = weights / weights.sum(-1, keepdim=True)
@@ -147,16 +147,19 @@ class Mixture(Module):
 
     def _run(self, x: Tensor, chosen: Tensor, weights: Tensor) -> Tensor:
         block = self._block
+        known = None
+        if self._forced is not None:
+            known = self._forced.drawn(self._pool, self._layer, len(x), x.device).ends
         with named("dispatch"):
             experts, order = chosen.flatten().sort(stable=True)
             tokens = order // block.top_k
             # Null choices come last, and what is left is known on the host; `meta` knows no choices: all have weights.
             if block.zero_experts and not x.is_meta:
-                experts = experts[: int((experts < block.experts).sum())]
+                experts = experts[: int((experts < block.experts).sum()) if known is None else known[-1]]
             ends = ends_of(experts, block.experts)
             rows = x[tokens[: len(experts)]]
         with named("routed"):
-            made = self.run_experts(rows, experts, ends)
+            made = self.run_experts(rows, experts, ends, known)
         with named("dispatch"):
             if len(tokens) > len(experts):
                 made = torch.cat([made, x[tokens[len(experts) :]]])
@@ -164,11 +167,16 @@ class Mixture(Module):
             back[order] = made
             return (back.view(len(x), block.top_k, -1) * weights[..., None]).sum(1)
 
-    def run_experts(self, rows: Tensor, experts: Tensor, ends: Tensor) -> Tensor:
-        """[rows, width] sorted by their `experts` [rows], through them; `ends` [experts] is each one's last + 1."""
+    def run_experts(
+        self, rows: Tensor, experts: Tensor, ends: Tensor, known: tuple[int, ...] | None = None
+    ) -> Tensor:
+        """[rows, width] sorted by their `experts` [rows], through them; `ends` [experts] is each one's last + 1.
+
+        `known` are these ends where the host has them.
+        """
 
         def times(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-            made = grouped_matmul(x, weight, ends)
+            made = grouped_matmul(x, weight, ends, known)
             return made if bias is None else made + bias[experts]
 
         up = times(rows, self.up, self.up_bias)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch.nn import functional
 
 from moecalc.ir.roles import Role
@@ -33,7 +32,7 @@ class TokenInputs(Module):
 
     def forward(self, ids: Tensor, embedded: Tensor) -> Tensor:
         """[batch, new, layers, width]; ids that the table does not reach look up its first row."""
-        ids = torch.where(ids < len(self.table), ids, 0)
+        ids = ids.masked_fill(ids >= len(self.table), 0)
         looked_up = functional.embedding(ids, self.table).unflatten(-1, (-1, self._width))
         projected = functional.linear(embedded, self.projection) * embedded.shape[-1] ** -0.5
         return (self.norm(projected.unflatten(-1, (-1, self._width))) + looked_up) * 2**-0.5

@@ -1,6 +1,14 @@
-"""Whether torch has an operation on a device: asked by calling it."""
+"""Whether torch has an operation on a device, and whether it makes the host wait: asked by calling it."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 def answers(call: Callable[[], object]) -> bool:
@@ -10,3 +18,17 @@ def answers(call: Callable[[], object]) -> bool:
     except (AttributeError, RuntimeError, NotImplementedError):
         return False
     return True
+
+
+@contextmanager
+def refusing_to_wait(device: torch.device) -> Iterator[None]:
+    """Have torch raise RuntimeError where an operation on a GPU waits for it: no graph can be made of such a one."""
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode(before)

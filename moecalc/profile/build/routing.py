@@ -6,7 +6,7 @@ router and its choice run either way; a forced routing then replaces the choice,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -20,16 +20,25 @@ if TYPE_CHECKING:
     from moecalc.specs.routing import Skew
 
 
+class Drawn(NamedTuple):
+    """The choices of so many tokens, and what follows from them where the host need not ask the device."""
+
+    chosen: Tensor
+    """[tokens, top_k] indices of experts; from `pool.experts` on those without weights."""
+    ends: tuple[int, ...]
+    """Of all choices sorted by expert: the last + 1 of each expert that has weights."""
+
+
 class Forced:
     """Choices drawn once per layer and number of tokens, and kept: what is timed draws nothing."""
 
     def __init__(self, skew: Skew, seed: int) -> None:
         self._skew = skew
         self._seed = seed
-        self._made: dict[tuple[int, int, torch.device], Tensor] = {}
+        self._made: dict[tuple[int, int, torch.device], Drawn] = {}
 
-    def chosen(self, pool: Pool, layer: int, tokens: int, device: torch.device) -> Tensor:
-        """[tokens, top_k] indices of experts; from `pool.experts` on those without weights."""
+    def drawn(self, pool: Pool, layer: int, tokens: int, device: torch.device) -> Drawn:
+        """What the tokens of one call choose in a layer."""
         key = layer, tokens, device
         if key not in self._made:
             import numpy as np
@@ -37,5 +46,9 @@ class Forced:
             layers = layers_of(self._skew, pool)
             random = np.random.default_rng((self._seed, layer, tokens))
             drawn = choices(pool, layers[layer % len(layers)], tokens, random)
-            self._made[key] = torch.tensor(drawn.tolist(), dtype=torch.int64, device=device)
+            counts = np.bincount(drawn.ravel(), minlength=int(pool.experts))[: int(pool.experts)]
+            self._made[key] = Drawn(
+                torch.tensor(drawn.tolist(), dtype=torch.int64, device=device),
+                tuple(np.cumsum(counts).tolist()),
+            )
         return self._made[key]

@@ -85,7 +85,7 @@ class WeightOnly:
         self.shape, self.device = values.shape, values.device
         one_scale_each = values.dtype is torch.int8 and values.dim() == 2 and block == (1, values.shape[-1])
         # torch is asked here: if it were while FLOPs are counted, its answer would count too.
-        self.is_packed = one_scale_each and _offered(values.device.type, dtype)
+        self.is_packed = one_scale_each and _offered(values.device, dtype)
         """Whether torch multiplies by it as it is stored."""
 
     def __getitem__(self, expert: int) -> WeightOnly:
@@ -174,8 +174,8 @@ def _dense(value: Any) -> Any:
 
 
 @lru_cache
-def _offered(device: str, dtype: torch.dtype) -> bool:
-    return device != "meta" and answers(
+def _offered(device: torch.device, dtype: torch.dtype) -> bool:
+    return device.type != "meta" and answers(
         lambda: torch._weight_int8pack_mm(  # noqa: SLF001 - as above
             torch.zeros(1, 32, dtype=dtype, device=device),
             torch.zeros(32, 32, dtype=torch.int8, device=device),
