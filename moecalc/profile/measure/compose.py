@@ -60,7 +60,7 @@ def composed_timing(base: Timing, of_parts: Sequence[Timing], parts: Sequence[Pa
         low_seconds=min(middle, whole(lambda timing: timing.low_seconds)),
         high_seconds=max(middle, whole(lambda timing: timing.high_seconds)),
         repeats=min(timing.repeats for timing in (base, *of_parts)),
-        clock=base.clock,
+        clock="; ".join(dict.fromkeys(timing.clock for timing in (base, *of_parts))),
     )
 
 

@@ -27,6 +27,7 @@ from moecalc.profile.measure.device import (
 )
 from moecalc.profile.measure.figures import figures
 from moecalc.profile.measure.fitting import check_positions, fits, needed_bytes, too_large
+from moecalc.profile.measure.graphs import never_captured
 from moecalc.profile.measure.making import Maker, maker_for
 from moecalc.profile.measure.notes import notes_of
 from moecalc.profile.measure.runner import Runner
@@ -71,7 +72,8 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     clock = clock_for(device)
     ceilings = measure_ceilings(torch, device, dtype, asked.dtype, clock)
     torch.manual_seed(asked.seed)
-    conditions = Conditions(torch, device, clock, asked.repeats, maker.vocabulary)
+    never = never_captured(computed.ledger, asked.via)
+    conditions = Conditions(torch, device, clock, asked.repeats, maker.vocabulary, never)
     parts = 1 if whole else 1 + len(maker.kinds)
     done = _counter(progress, parts * len(steps))
     try:
@@ -93,6 +95,7 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     bounds = {step: float(computed.bound(roofline, step).seconds) for step in points}
     calibration = calibrate(points.values(), ceilings) if asked.calibrate else None
     notes = [*maker.notes, *composition]
+    notes += [f"decode ran without a CUDA graph, launch by launch: {why}" for why in conditions.not_captured]
     notes += notes_of(seen, asked.dtype, asked.quant)
     return Run(
         moecalc=version("moecalc"),

@@ -1,6 +1,7 @@
 """One runner through all steps: its weights, and of each step time, memory, FLOPs and experts."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from moecalc.profile.measure.clocks import Clocks, clocks_under
@@ -8,7 +9,7 @@ from moecalc.profile.measure.graphs import captured
 from moecalc.profile.measure.memory import peak_bytes_during
 from moecalc.profile.measure.runner import Runner, elements, stored_bytes
 from moecalc.profile.measure.steps import Sample, StepPlan, StepSample, Touched
-from moecalc.profile.measure.timing import Clock, timed
+from moecalc.profile.measure.timing import Call, Clock, timed
 
 LIMIT_SECONDS = 20.0
 """Of one step's repeats, once there are enough for a median."""
@@ -17,12 +18,18 @@ LIMIT_SECONDS = 20.0
 class Conditions:
     """Where and how steps are run."""
 
-    def __init__(self, torch: Any, device: Any, clock: Clock, repeats: int, vocabulary: int) -> None:
+    def __init__(
+        self, torch: Any, device: Any, clock: Clock, repeats: int, vocabulary: int, never_captured: str = ""
+    ) -> None:
         self.torch = torch
         self.device = device
         self.clock = clock
         self.repeats = repeats
         self.vocabulary = vocabulary
+        self.never_captured = never_captured
+        """Why no step can be a CUDA graph; empty where one may."""
+        self.not_captured: dict[str, None] = {}
+        """Why decode steps on a GPU were none."""
         self.clocks: list[Clocks] = []
         """That were seen under steps of the table, on a GPU."""
 
@@ -77,17 +84,20 @@ def _step(runner: Runner, step: StepPlan, conditions: Conditions) -> tuple[StepS
     touched: Touched | None = runner.touched()
     again()
     transient = peak_bytes_during(conditions.torch, conditions.device, call) if step.shown else None
-    fast, how = captured(conditions.torch, conditions.device, step, again, call)
+    launched = captured(conditions.torch, conditions.device, step, again, call, conditions.never_captured)
+    if launched.why_not:
+        conditions.not_captured[launched.why_not] = None
     timing = timed(
-        fast,
+        launched.call,
         conditions.clock,
         conditions.repeats,
         limit_seconds=LIMIT_SECONDS,
         before=again,
-        name=how and f"{conditions.clock.name} around {how}",
+        name=launched.how and f"{conditions.clock.name} around {launched.how}",
     )
     if step.shown and conditions.device.type == "cuda":
-        conditions.clocks.append(clocks_under(conditions.torch, conditions.device, lambda: (again(), fast())))
+        busy = partial(_in_turn, again, launched.call)
+        conditions.clocks.append(clocks_under(conditions.torch, conditions.device, busy))
     made = StepSample(
         plan=step,
         timing=timing,
@@ -98,3 +108,8 @@ def _step(runner: Runner, step: StepPlan, conditions: Conditions) -> tuple[StepS
         kernels=kernels,
     )
     return made, missed
+
+
+def _in_turn(again: Call, call: Call) -> None:
+    again()
+    call()
