@@ -5,6 +5,7 @@ import platform
 from typing import Any, Literal
 
 from moecalc.errors import InputError
+from moecalc.profile.measure.cgroup import memory_left
 from moecalc.profile.measure.clocks import NO_CLOCKS, Clocks, answer_of, ask_tool
 from moecalc.specs.formats import find_format
 from moecalc.specs.runs import RunDevice
@@ -133,7 +134,8 @@ def memory_of(device: Any) -> int | None:
 def free_bytes(device: Any) -> int | None:
     """Bytes that nothing uses now; None where the machine does not say.
 
-    On a GPU those that torch keeps for its next allocations are among them: it gives them back where it has to.
+    On a GPU those that torch keeps for its next allocations are among them: it gives them back where it has to. On a
+    CPU no more than a container's limit leaves.
     """
     if device.type == "cuda":
         torch = import_torch()
@@ -142,9 +144,11 @@ def free_bytes(device: Any) -> int | None:
     try:
         with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123 - Linux's, and nothing else's
             found = dict(line.split(":", 1) for line in file)
-        return int(found["MemAvailable"].split()[0]) * 1024
+        available = int(found["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
-        return None
+        return memory_left()
+    left = memory_left()
+    return available if left is None else min(available, left)
 
 
 def _cpu_name() -> str:
