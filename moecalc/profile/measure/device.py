@@ -7,6 +7,7 @@ from typing import Any, Literal
 from moecalc.errors import InputError
 from moecalc.profile.measure.cgroup import memory_left
 from moecalc.profile.measure.clocks import NO_CLOCKS, Clocks, answer_of, ask_tool
+from moecalc.profile.measure.torch_errors import first_line, is_out_of_memory
 from moecalc.specs.formats import find_format
 from moecalc.specs.runs import RunDevice
 
@@ -63,12 +64,6 @@ def choose_device(gpu: int | None, *, cpu: bool) -> Any:
     return device
 
 
-def first_line(error: BaseException) -> str:
-    """What an error of torch says, without the advice and the traces that follow."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
-
-
 def torch_dtype(name: str, device: Any) -> Any:
     """Torch's type for a format. Raises InputError for one that models are not run in, or not on this device."""
     torch = import_torch()
@@ -79,9 +74,9 @@ def torch_dtype(name: str, device: Any) -> Any:
     try:
         one = torch.ones(8, 8, dtype=dtype, device=device)
         float((one @ one).sum())
-    except torch.OutOfMemoryError:  # says nothing of the type
-        raise
     except RuntimeError as error:
+        if is_out_of_memory(error):  # says nothing of the type
+            raise
         raise InputError(
             f"`--dtype {name}` is not supported by torch {torch.__version__} on `{device}`: {first_line(error)}",
             hint=f"choose another of {', '.join(DTYPES)}",

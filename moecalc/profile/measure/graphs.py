@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from moecalc.errors import InputError
 from moecalc.ir.rows import Ledger
-from moecalc.profile.measure.device import first_line
 from moecalc.profile.measure.steps import StepPlan
 from moecalc.profile.measure.timing import Call
+from moecalc.profile.measure.torch_errors import first_line, is_out_of_memory
 
 
 class Launched(NamedTuple):
@@ -42,7 +42,7 @@ def captured(torch: Any, device: Any, step: StepPlan, again: Call, call: Call, n
     """
     if device.type != "cuda" or step.phase != "decode":
         return Launched(call)
-    why_not = never or _why_it_waits(torch, device, again, call)
+    why_not = never or _why_it_waits(device, again, call)
     if why_not:
         return Launched(call, why_not=why_not)
     outer, side = torch.cuda.current_stream(device), torch.cuda.Stream(device)
@@ -58,11 +58,11 @@ def captured(torch: Any, device: Any, step: StepPlan, again: Call, call: Call, n
             call()
     except RuntimeError as error:
         _restore(torch, device, outer)
-        return Launched(call, why_not=_words(torch, error))
+        return Launched(call, why_not=_words(error))
     return Launched(graph.replay, "a CUDA graph")
 
 
-def _why_it_waits(torch: Any, device: Any, again: Call, call: Call) -> str:
+def _why_it_waits(device: Any, again: Call, call: Call) -> str:
     """What makes the host wait for the device in a step, as torch says it outside a capture; empty: nothing."""
     from moecalc.profile.build.probing import refusing_to_wait
 
@@ -71,7 +71,7 @@ def _why_it_waits(torch: Any, device: Any, again: Call, call: Call) -> str:
         with refusing_to_wait(device):
             call()
     except RuntimeError as error:
-        return _words(torch, error)
+        return _words(error)
     return ""
 
 
@@ -87,8 +87,8 @@ def _restore(torch: Any, device: Any, stream: Any) -> None:
         ) from None
 
 
-def _words(torch: Any, error: RuntimeError) -> str:
-    if isinstance(error, torch.OutOfMemoryError):
+def _words(error: RuntimeError) -> str:
+    if is_out_of_memory(error):
         return "no memory for a graph's own tensors"
     said = first_line(error)
     if "synchroniz" in said:

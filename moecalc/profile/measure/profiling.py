@@ -30,6 +30,7 @@ from moecalc.profile.measure.fitting import check_positions, fits, needed_bytes,
 from moecalc.profile.measure.graphs import never_captured
 from moecalc.profile.measure.making import Maker, maker_for
 from moecalc.profile.measure.notes import notes_of
+from moecalc.profile.measure.out_of_memory import full_device, out_of_memory_as, ran_out
 from moecalc.profile.measure.runner import Runner
 from moecalc.profile.measure.sampling import Conditions, prepared, sample
 from moecalc.profile.measure.steps import Sample, StepPlan, steps_of
@@ -53,39 +54,39 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
         )
     torch = import_torch()
     device = choose_device(asked.gpu, cpu=asked.cpu)
-    dtype = torch_dtype(asked.dtype, device)
+    where, free = f"`{device}`", free_bytes(device)  # before anything is built there
+    with out_of_memory_as(lambda: full_device(where, free, "to try the dtype in")):
+        dtype = torch_dtype(asked.dtype, device)
     computed = _computed(model, asked, dtype)
     steps = steps_of(asked.prompt, asked.context, asked.batches, calibrate=asked.calibrate)
     check_positions(computed, steps)
-    if asked.via and not fits(needed_bytes([computed], steps), free_bytes(device)):
-        raise too_large([computed], steps, free_bytes(device), f"`{device}`")  # known before it is built
-    maker = maker_for(model, asked, device, dtype, computed.precision)
-    whole = _is_whole(computed, asked, steps, maker, free_bytes(device))
+    if asked.via and not fits(needed_bytes([computed], steps), free):
+        raise too_large([computed], steps, free, where)  # known before it is built
+    with out_of_memory_as(lambda: ran_out([computed], steps, free, where, "as it was built")):
+        maker = maker_for(model, asked, device, dtype, computed.precision)
+    whole = _is_whole(computed, asked, steps, maker, free)
     built = [computed] if whole else [computed.with_one_layer_of(kind.name) for kind in maker.kinds]
     if asked.trace and not whole:
         raise InputError(
             "a trace is of one model, and this one is composed of parts",
             hint="`--layers all` runs it whole, where it fits",
         )
-    if not fits(needed_bytes(built, steps), free_bytes(device)):
-        raise too_large(built, steps, free_bytes(device), f"`{device}`")
+    if not fits(needed_bytes(built, steps), free):
+        raise too_large(built, steps, free, where)
     clock = clock_for(device)
-    ceilings = measure_ceilings(torch, device, dtype, asked.dtype, clock)
+    with out_of_memory_as(lambda: full_device(where, free, "to measure its ceilings in")):
+        ceilings = measure_ceilings(torch, device, dtype, asked.dtype, clock)
     torch.manual_seed(asked.seed)
     never = never_captured(computed.ledger, asked.via)
     conditions = Conditions(torch, device, clock, asked.repeats, maker.vocabulary, never)
     parts = 1 if whole else 1 + len(maker.kinds)
     done = _counter(progress, parts * len(steps))
-    try:
+    with out_of_memory_as(lambda: ran_out(built, steps, free, where, "in its steps")):
         composition: list[str] = []
         if whole:
             seen, components = _whole(maker, steps, conditions, asked, done)
         else:
             (seen, composition), components = by_kinds(maker, computed, steps, conditions, done), ()
-    except (torch.OutOfMemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(torch, error):
-            raise
-        raise too_large(built, steps, free_bytes(device), f"`{device}`") from None
     arithmetic = arithmetic_of(torch, device)
     described = describe_device(device, slowest(conditions.clocks))
     roofline = computed.roofline(ceilings, described.name)
@@ -191,7 +192,3 @@ def _counter(progress: Progress | None, total: int) -> Callable[[], None]:
             progress(finished, total)
 
     return done
-
-
-def _is_out_of_memory(torch: Any, error: Exception) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -5,6 +5,7 @@ from typing import Any
 
 from moecalc.errors import InputError
 from moecalc.profile.measure.device import import_torch
+from moecalc.profile.measure.torch_errors import is_out_of_memory
 
 CHUNK = 2048
 """Tokens that a cache is filled with at once."""
@@ -44,9 +45,9 @@ class TransformersRunner:
                 made = transformers.AutoModelForCausalLM.from_config(
                     reference, dtype=dtype, trust_remote_code=False
                 )
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             # Whatever the library raises about a config is an answer to the user, not a fault of ours.
             reason = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
             raise InputError(

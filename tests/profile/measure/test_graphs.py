@@ -84,7 +84,7 @@ def modes(monkeypatch):
 
 
 def launched(cuda: FakeCuda, *, step=DECODE, call=None, device=GPU_1, never=""):
-    made = SimpleNamespace(cuda=cuda, OutOfMemoryError=torch.OutOfMemoryError)
+    made = SimpleNamespace(cuda=cuda)
     again, call = (lambda: cuda.order.append("again")), call or (lambda: cuda.order.append("call"))
     return captured(made, device, step, again, call, never), call
 
