@@ -49,6 +49,8 @@ class RunDevice(_Stored, frozen=True, kw_only=True):
     memory_bytes: int | None = None
     driver: str | None = None
     cuda: str | None = None
+    l2_bytes: int | None = None
+    """Of the cache that all multiprocessors of a GPU share."""
     clock_mhz: int | None = None
     """Of a GPU's multiprocessors, the lowest that was seen while steps ran."""
     clock_max_mhz: int | None = None

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 
 from moecalc.profile.measure.compose import Part, composed, layers_to_measure, lost
 from moecalc.profile.measure.computing import Computed
-from moecalc.profile.measure.device import free_bytes
+from moecalc.profile.measure.device import free_bytes, l2_bytes
 from moecalc.profile.measure.fitting import SPARE
+from moecalc.profile.measure.l2 import notes_of_parts
 from moecalc.profile.measure.making import Kind, Maker
 from moecalc.profile.measure.runner import stored_bytes
 from moecalc.profile.measure.sampling import Conditions, sample
@@ -39,6 +40,7 @@ def by_kinds(
         del runner
     words = ", ".join(f"{part.measured_layers} of {part.layers} x {part.kind}" for part in parts)
     notes = [f"composed of layers on top of embeddings and head: {words}"]
+    notes += notes_of_parts(parts, steps, l2_bytes(maker.device))
     missing = lost(base, parts)
     if missing:
         notes.append(

@@ -105,6 +105,7 @@ def describe_device(device: Any, clocks: Clocks = NO_CLOCKS) -> RunDevice:
         kind=kind,
         name=properties.name,
         memory_bytes=properties.total_memory,
+        l2_bytes=l2_bytes(device),
         driver=_driver(),
         cuda=torch.version.cuda or torch.version.hip,
         clock_mhz=clocks.now,
@@ -144,6 +145,14 @@ def free_bytes(device: Any) -> int | None:
         return memory_left()
     left = memory_left()
     return available if left is None else min(available, left)
+
+
+def l2_bytes(device: Any) -> int | None:
+    """Bytes of a GPU's shared cache; None of a CPU, and where torch does not say."""
+    if device.type != "cuda":
+        return None
+    found = getattr(import_torch().cuda.get_device_properties(device), "L2_cache_size", None)
+    return int(found) if found else None
 
 
 def _cpu_name() -> str:

@@ -28,6 +28,7 @@ from moecalc.profile.measure.device import (
 from moecalc.profile.measure.figures import figures
 from moecalc.profile.measure.fitting import check_positions, fits, needed_bytes, too_large
 from moecalc.profile.measure.graphs import never_captured
+from moecalc.profile.measure.l2 import notes_of_steps
 from moecalc.profile.measure.making import Maker, maker_for
 from moecalc.profile.measure.notes import notes_of
 from moecalc.profile.measure.out_of_memory import full_device, out_of_memory_as, ran_out
@@ -97,6 +98,7 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     calibration = calibrate(points.values(), ceilings) if asked.calibrate else None
     notes = [*maker.notes, *composition]
     notes += [f"decode ran without a CUDA graph, launch by launch: {why}" for why in conditions.not_captured]
+    notes += notes_of_steps(points.values(), described.l2_bytes)
     notes += notes_of(seen, asked.dtype, asked.quant)
     return Run(
         moecalc=version("moecalc"),
