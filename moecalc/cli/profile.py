@@ -10,6 +10,7 @@ from moecalc import cli
 from moecalc.cli import deployment, endpoint
 from moecalc.cli.output import emit, warn
 from moecalc.cli.progress import Bar
+from moecalc.cli.ranks import is_another_rank, said_once
 from moecalc.cli.targets import check_target
 from moecalc.cli.values import one_format, tokens
 from moecalc.errors import EXIT_OK, InputError
@@ -94,6 +95,7 @@ CalibrateOption = Annotated[
 ]
 
 
+@said_once
 def command(
     model: ProfiledArgument = None,
     gpu: ProfiledGpuOption = None,
@@ -134,7 +136,8 @@ def command(
     'moecalc[profile]'`).
     """
     one_format(json, markdown)
-    check_target("--save", save)
+    if not is_another_rank(tp, ep):  # which may be on a machine that has no such folder
+        check_target("--save", save)
     check_target("--trace", trace)
     of_endpoint = {
         "--model": served,

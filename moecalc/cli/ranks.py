@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from moecalc.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError, MoecalcError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from moecalc.profile.measure.asked import Asked
+
+
+def said_once(command: Callable[..., int]) -> Callable[..., int]:
+    """The command, of whose errors over several devices the first rank alone tells; all exit with their code."""
+
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> int:
+        try:
+            return command(*args, **options)
+        except MoecalcError as error:
+            if is_another_rank(options.get("tp"), options.get("ep")):
+                return error.exit_code
+            raise
+
+    return run
+
+
+def is_another_rank(tensor: int | None, expert: int | None) -> bool:
+    """Whether this process is one of several under torchrun, and not the first, which prints and writes."""
+    if tensor is None and expert is None:
+        return False
+    from moecalc.profile.distributed.measuring import rank_of_torchrun
+
+    return bool(rank_of_torchrun())
 
 
 def answer(
@@ -26,31 +53,26 @@ def answer(
     Expert parallelism alone is over copies of attention, each with sequences of its own; beside a tensor-parallel size
     the experts are dealt out to that group.
     """
-    from moecalc.profile.distributed.measuring import AskedOfRanks, measure_ranks, rank_of_torchrun
+    from moecalc.profile.distributed.measuring import AskedOfRanks, measure_ranks
     from moecalc.specs.plan import Plan
 
-    try:
-        if asked.layers == "kinds" or len(asked.batches) > 1:
-            raise InputError(
-                "several devices run the whole model at one batch",
-                hint="one `--batch`, and no `--layers kinds`",
-            )
-        of_ranks = AskedOfRanks(
-            plan=Plan(tensor=tensor or 1, expert=expert or 1, data=1 if tensor else expert or 1),
-            cpu=asked.cpu,
-            batch=asked.batches[0],
-            prompt=asked.prompt,
-            context=asked.context,
-            dtype=asked.dtype,
-            repeats=asked.repeats,
-            seed=asked.seed,
-            skew=asked.skew,
+    if asked.layers == "kinds" or len(asked.batches) > 1:
+        raise InputError(
+            "several devices run the whole model at one batch",
+            hint="one `--batch`, and no `--layers kinds`",
         )
-        run = measure_ranks(model, of_ranks)
-    except MoecalcError as error:
-        if rank_of_torchrun():  # the first says it
-            return error.exit_code
-        raise
+    of_ranks = AskedOfRanks(
+        plan=Plan(tensor=tensor or 1, expert=expert or 1, data=1 if tensor else expert or 1),
+        cpu=asked.cpu,
+        batch=asked.batches[0],
+        prompt=asked.prompt,
+        context=asked.context,
+        dtype=asked.dtype,
+        repeats=asked.repeats,
+        seed=asked.seed,
+        skew=asked.skew,
+    )
+    run = measure_ranks(model, of_ranks)
     if run is None:
         return EXIT_OK
     from moecalc.cli.output import emit, warn

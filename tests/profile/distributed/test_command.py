@@ -10,7 +10,7 @@ import pytest
 
 from moecalc.api.loading import load
 from moecalc.cli import ranks
-from moecalc.errors import InputError
+from moecalc.errors import EXIT_BAD_INPUT, InputError
 from moecalc.profile.measure.asked import Asked
 from moecalc.render.ranks import ranks_markdown, ranks_text
 from moecalc.specs.ranks_run import Exchanged, Held, RanksRun
@@ -82,6 +82,35 @@ def test_as_many_processes_as_the_plan_has_devices(config):
     assert done.returncode != 0
     assert done.stderr.count("`--tp 4` is for 4 devices, and 2 run") == 1
     assert "torchrun --nproc-per-node 4" in done.stderr
+
+
+def test_a_file_that_cannot_be_written_is_said_once(config, tmp_path):
+    done = torchrun(2, config, "--cpu", "--tp", "2", "--save", str(tmp_path / "none" / "run.json"))
+    assert done.returncode != 0
+    assert done.stderr.count("cannot write `--save") == 1
+
+
+@pytest.mark.parametrize("rank", [None, "0", "1"])
+def test_another_rank_exits_with_the_code_and_says_nothing(monkeypatch, rank):
+    for name, value in (
+        ("RANK", rank),
+        ("LOCAL_RANK", rank),
+        ("WORLD_SIZE", "2"),
+        ("MASTER_ADDR", "localhost"),
+    ):
+        monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
+
+    @ranks.said_once
+    def command(**_: object) -> int:
+        raise InputError("no such model")
+
+    if rank == "1":
+        assert command(tp=2) == EXIT_BAD_INPUT
+    else:
+        with pytest.raises(InputError):
+            command(tp=2)
+    with pytest.raises(InputError):  # of one device: every process is on its own
+        command(tp=None)
 
 
 @pytest.mark.parametrize(
