@@ -1,5 +1,6 @@
 """Decode steps as CUDA graphs, over a torch.cuda that captures by running and fails where it is told to."""
 
+import warnings
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -79,7 +80,13 @@ class FakeCuda:
 def modes(monkeypatch):
     seen = ["default"]
     monkeypatch.setattr(torch.cuda, "get_sync_debug_mode", lambda: seen[-1])
-    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", seen.append)
+
+    def set_mode(mode):
+        if mode == "error":
+            warnings.warn("Synchronization debug mode is a prototype feature", stacklevel=1)
+        seen.append(mode)
+
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", set_mode)
     return seen
 
 
