@@ -15,7 +15,10 @@ from moecalc.profile.measure.steps import StepPlan
 from moecalc.profile.measure.timing import Call
 from moecalc.specs.runs import ComponentTime, Phase
 
-PREFIX = "moecalc."
+RANGE = "moecalc"
+"""What the names of all ranges begin with, a step's among them."""
+
+PREFIX = f"{RANGE}."
 
 OUTSIDE = "other"
 """What runs in no range: residual additions, copies of tokens."""
@@ -53,6 +56,10 @@ def component_times(
     """
     seconds: dict[str, float] = defaultdict(float)
     for event in events:
+        if (
+            event.device_type.name != "CPU"
+        ):  # a kernel, which its operation has, or a range as the device saw it
+            continue
         component = _component(event, step_name(phase, batch))
         if component is not None:
             seconds[component] += _self_microseconds(event, on_device=on_device) / 1e6
@@ -86,4 +93,7 @@ def _component(event: Any, step: str) -> str | None:
 
 
 def _self_microseconds(event: Any, *, on_device: bool) -> float:
-    return float(event.self_device_time_total if on_device else event.self_cpu_time_total)
+    """What the event took beside those nested in it; on a device its own kernels, among which ranges may be listed."""
+    if not on_device:
+        return float(event.self_cpu_time_total)
+    return float(sum(kernel.duration for kernel in event.kernels if not kernel.name.startswith(RANGE)))
