@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 
 
 def said_once(command: Callable[..., int]) -> Callable[..., int]:
-    """The command, of whose errors over several devices the first rank alone tells; all exit with their code."""
+    """The command, of whose errors over several devices the first rank alone tells; all exit with their code.
+
+    What is of one rank alone, that rank tells.
+    """
 
     @wraps(command)
     def run(*args: Any, **options: Any) -> int:
         try:
             return command(*args, **options)
         except MoecalcError as error:
-            if is_another_rank(options.get("tp"), options.get("ep")):
+            if is_another_rank(options.get("tp"), options.get("ep")) and not _is_its_own(error):
                 return error.exit_code
             raise
 
@@ -35,6 +38,12 @@ def is_another_rank(tensor: int | None, expert: int | None) -> bool:
     from moecalc.profile.distributed.measuring import rank_of_torchrun
 
     return bool(rank_of_torchrun())
+
+
+def _is_its_own(error: MoecalcError) -> bool:
+    from moecalc.profile.distributed.measuring import RankError
+
+    return isinstance(error, RankError)
 
 
 def answer(

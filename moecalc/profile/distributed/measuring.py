@@ -15,6 +15,7 @@ from moecalc.errors import InputError, UndeterminedError
 from moecalc.ir.roles import Component
 from moecalc.ir.rows import Ledger
 from moecalc.profile.measure.device import choose_device, describe_device, import_torch, torch_dtype
+from moecalc.profile.measure.out_of_memory import out_of_memory_as
 from moecalc.profile.measure.timing import clock_for, timed
 from moecalc.specs.plan import Plan
 from moecalc.specs.ranks_run import Exchanged, Held, Phase, RanksRun
@@ -24,6 +25,10 @@ from moecalc.specs.workload import check_length
 
 UNIFORM = "all-to-all"
 """The exchange whose bytes follow from choices, of which the calculator has the expectation."""
+
+
+class RankError(InputError):
+    """An error of one rank, which that rank tells."""
 
 
 class AskedOfRanks(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,17 +93,32 @@ def measure_ranks(model: Any, asked: AskedOfRanks) -> RanksRun | None:
     dtype = torch_dtype(asked.dtype, device)
     import torch.distributed as dist
 
-    backend = "gloo" if device.type == "cpu" else "nccl"
-    dist.init_process_group(backend)
+    joining = joining_by(device)
+    dist.init_process_group(**joining)
     try:
-        found = _found(torch, dist, model.architecture, asked, device, dtype)
+        with out_of_memory_as(lambda: _ran_out(dist.get_rank(), device, asked)):
+            found = _found(torch, dist, model.architecture, asked, device, dtype)
         everyone: list[Any] = [None] * dist.get_world_size()
         dist.all_gather_object(everyone, found)
         if dist.get_rank():
             return None
     finally:
         dist.destroy_process_group()
-    return _run(model, asked, everyone, backend, device)
+    return _run(model, asked, everyone, joining["backend"], device)
+
+
+def joining_by(device: Any) -> dict[str, Any]:
+    """How a rank joins the others. NCCL is told its GPU, which it would guess by the rank's number."""
+    return {"backend": "gloo"} if device.type == "cpu" else {"backend": "nccl", "device_id": device}
+
+
+def _ran_out(rank: int, device: Any, asked: AskedOfRanks) -> RankError:
+    """What one rank alone may come to know: the others wait for it until torchrun ends them."""
+    return RankError(
+        f"rank {rank} ran out of memory on `{device}` at batch {asked.batch:,}, prompt {asked.prompt:,} and context "
+        f"{asked.context:,}",
+        hint="`moecalc fit` says what a plan holds; fewer sequences, shorter lengths, or more devices",
+    )
 
 
 def _found(torch: Any, dist: Any, architecture: Any, asked: AskedOfRanks, device: Any, dtype: Any) -> _Found:

@@ -5,11 +5,17 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from moecalc.cli import ranks
 from moecalc.errors import InputError
+from moecalc.profile.distributed import measuring
+from moecalc.profile.distributed.measuring import AskedOfRanks, RankError
 from moecalc.profile.distributed.network import build_rank
 from moecalc.sources.hf_config import read_config
 from moecalc.specs.plan import Plan
+from moecalc.specs.routing import UNIFORM_SKEW
 from tests.oracle.families import deepseek_v4, diffllama, doge, gemma4_text, jetmoe, mllama
+from tests.profile.measure.models import DENSE, model
+from tests.profile.measure.test_out_of_memory import failing
 
 READING_EACH_OTHER = [
     pytest.param({**diffllama.TINY, "num_key_value_heads": 4}, id="differential"),
@@ -40,3 +46,43 @@ def test_parts_that_no_rank_exchanges_are_not_built(config, plan, said):
     with pytest.raises(InputError, match=f"is not built in parts: {said}") as caught:
         build_rank(architecture, plan, group, dtype=torch.float32, device="meta")
     assert "moecalc speed" in str(caught.value.hint)
+
+
+def test_a_rank_that_runs_out_of_memory_says_so_itself(monkeypatch):
+    joined: list[dict[str, object]] = []
+    monkeypatch.setattr(measuring, "_found", failing(torch.OutOfMemoryError("CUDA out of memory")))
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda **how: joined.append(how))
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: joined.append({}))
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 1)
+    for name, value in (
+        ("RANK", "1"),
+        ("LOCAL_RANK", "1"),
+        ("WORLD_SIZE", "2"),
+        ("MASTER_ADDR", "localhost"),
+    ):
+        monkeypatch.setenv(name, value)
+    asked = AskedOfRanks(
+        plan=Plan(tensor=2),
+        cpu=True,
+        batch=64,
+        prompt=8,
+        context=16,
+        dtype="fp32",
+        repeats=1,
+        seed=0,
+        skew=UNIFORM_SKEW,
+    )
+
+    @ranks.said_once
+    def command(**_: object) -> int:
+        measuring.measure_ranks(model(DENSE), asked)
+        return 0
+
+    with pytest.raises(RankError, match="rank 1 ran out of memory on `cpu` at batch 64"):
+        command(tp=2)
+    assert joined == [{"backend": "gloo"}, {}]  # and leaves the others
+
+
+def test_nccl_is_told_its_gpu():
+    gpu = torch.device("cuda", 3)
+    assert measuring.joining_by(gpu) == {"backend": "nccl", "device_id": gpu}
