@@ -84,6 +84,7 @@ def time_rows(run: RanksRun) -> Rows:
 def remarks(run: RanksRun) -> list[str]:
     """How it was counted and run."""
     said = [f"warning: {warning}" for warning in run.warnings]
+    said += [f"note: {note}" for note in run.notes]
     if any(entry.expected for entry in run.exchanged):
         said.append(EXPECTED)
     return [*said, *REMARKS, f"random weights, seed {run.seed}; routing {run.routing}; torch {run.torch}"]

@@ -70,3 +70,5 @@ class RanksRun(msgspec.Struct, frozen=True, kw_only=True):
     """Of the rank that took longest."""
     decode: Timing
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """How it ran: which kernels computed attention."""

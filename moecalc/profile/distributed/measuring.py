@@ -15,6 +15,7 @@ from moecalc.errors import InputError, UndeterminedError
 from moecalc.ir.roles import Component
 from moecalc.ir.rows import Ledger
 from moecalc.profile.measure.device import choose_device, describe_device, import_torch, torch_dtype
+from moecalc.profile.measure.notes import attention_notes
 from moecalc.profile.measure.out_of_memory import out_of_memory_as
 from moecalc.profile.measure.timing import clock_for, timed
 from moecalc.specs.plan import Plan
@@ -54,6 +55,8 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
     sent: dict[str, dict[str, tuple[int, float]]]
     prefill: Timing
     decode: Timing
+    kernels: dict[Phase, tuple[str, ...]]
+    """Of attention."""
 
 
 def rank_of_torchrun() -> int | None:
@@ -122,6 +125,7 @@ def _ran_out(rank: int, device: Any, asked: AskedOfRanks) -> RankError:
 
 
 def _found(torch: Any, dist: Any, architecture: Any, asked: AskedOfRanks, device: Any, dtype: Any) -> _Found:
+    from moecalc.profile.build.ran import recorded
     from moecalc.profile.distributed.group import Group
     from moecalc.profile.distributed.network import build_rank
 
@@ -136,7 +140,12 @@ def _found(torch: Any, dist: Any, architecture: Any, asked: AskedOfRanks, device
     ids = torch.randint(0, vocabulary, (own, asked.prompt), generator=draw).to(device)
     sent: dict[str, dict[str, tuple[int, float]]] = {}
     timings = []
-    for phase, tokens, behind in (("prefill", ids, 0), ("decode", ids[:, :1], asked.context - 1)):
+    kernels: dict[Phase, tuple[str, ...]] = {}
+    steps: tuple[tuple[Phase, Any, int], ...] = (
+        ("prefill", ids, 0),
+        ("decode", ids[:, :1], asked.context - 1),
+    )
+    for phase, tokens, behind in steps:
 
         def ready(behind: int = behind) -> None:
             cache.length = behind
@@ -148,7 +157,9 @@ def _found(torch: Any, dist: Any, architecture: Any, asked: AskedOfRanks, device
         network.fill(cache, behind, asked.seed)
         ready()
         group.counts = {}
-        call()
+        with recorded() as ran:
+            call()
+        kernels[phase] = tuple(ran.kernels)
         sent[phase] = {name: (entry.times, float(entry.sent_bytes)) for name, entry in group.counts.items()}
         group.counts = None
         timings.append(timed(call, clock_for(device), asked.repeats, before=ready))
@@ -160,6 +171,7 @@ def _found(torch: Any, dist: Any, architecture: Any, asked: AskedOfRanks, device
         sent=sent,
         prefill=timings[0],
         decode=timings[1],
+        kernels=kernels,
     )
 
 
@@ -201,6 +213,7 @@ def _run(model: Model, asked: AskedOfRanks, found: list[_Found], backend: str, d
         prefill=max((of.prefill for of in found), key=lambda timing: timing.seconds),
         decode=max((of.decode for of in found), key=lambda timing: timing.seconds),
         warnings=tuple(model.warnings),
+        notes=tuple(attention_notes(step for of in found for step in of.kernels.items())),
     )
 
 

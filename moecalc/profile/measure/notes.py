@@ -1,8 +1,8 @@
 """What must be known of a run to read its figures."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from moecalc.profile.measure.steps import Sample, StepSample
+from moecalc.profile.measure.steps import Sample
 from moecalc.specs.runs import Phase
 
 
@@ -15,15 +15,15 @@ def notes_of(sample: Sample, dtype: str, quant: str | None) -> Iterator[str]:
         )
     if sample.uncounted:
         yield f"FLOPs of these operations are not counted: {', '.join(sample.uncounted)}"
-    yield from attention_notes(sample.steps)
+    yield from attention_notes((step.plan.phase, step.kernels) for step in sample.steps)
 
 
-def attention_notes(steps: Iterable[StepSample]) -> list[str]:
-    """Which kernels computed attention: one note for each phase, or for both where they agree."""
+def attention_notes(kernels: Iterable[tuple[Phase, Sequence[str]]]) -> list[str]:
+    """Which kernels computed attention, of those of each step: one note for each phase, or for both that agree."""
     names: dict[Phase, dict[str, None]] = {}
-    for step in steps:
-        if step.kernels:
-            names.setdefault(step.plan.phase, {}).update(dict.fromkeys(step.kernels))
+    for phase, of_step in kernels:
+        if of_step:
+            names.setdefault(phase, {}).update(dict.fromkeys(of_step))
     words = {phase: " and ".join(of_phase) for phase, of_phase in names.items()}
     if len(words) > 1 and len(set(words.values())) == 1:
         return [f"attention ran as {next(iter(words.values()))}"]

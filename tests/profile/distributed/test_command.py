@@ -62,6 +62,7 @@ def test_two_processes_hold_and_send_what_is_computed(config):
     for entry in reduces:
         assert entry["counted_bytes"] == entry["computed_bytes"] > 0
     assert run["decode"]["repeats"] == 3
+    assert run["notes"] == ["attention ran as flash attention of scaled_dot_product_attention"]
 
 
 def test_expert_parallelism_alone_takes_a_sequence_each_and_its_run_is_saved(config, tmp_path):
@@ -69,7 +70,9 @@ def test_expert_parallelism_alone_takes_a_sequence_each_and_its_run_is_saved(con
     sizes = ("--prompt", "4", "--context", "600", "--repeat", "1", "--dtype", "fp32")
     done = torchrun(2, config, "--cpu", "--ep", "2", *sizes, "--save", str(file))
     assert done.returncode == 0, done.stderr
-    assert "2 sequences" in " ".join(done.stdout.split())
+    shown = " ".join(done.stdout.split())
+    assert "2 sequences" in shown
+    assert "note: attention ran as flash attention of scaled_dot_product_attention" in shown
     assert done.stderr.count("warning: context 600 is beyond the trained length of 512") == 1
     stored = json.loads(file.read_text(encoding="utf-8"))
     assert (stored["schema"], stored["batch"], stored["ranks"]) == ("moecalc/ranks-run/1", 2, 2)
