@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from moecalc.profile.build.flex import flex
 from moecalc.profile.build.pairs import Pairs, beside_sinks, plain
+from moecalc.profile.build.ran import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,7 +169,7 @@ def mixed_by(kernel: Kernel, pairs: Pairs, sinks: Tensor | None) -> Tensor:
 
 def trial(kernel: Kernel, case: Case) -> str:
     """Why a kernel is not to be used for a case; nothing where it gives what plain matmuls give."""
-    with _disable_current_modes(), torch.inference_mode():  # no count holds it
+    with recorded(), _disable_current_modes(), torch.inference_mode():  # no count holds it
         pairs, sinks = _random(case)
         wanted = plain(pairs, sinks, TRIAL_TOKENS).float()
         try:

@@ -10,6 +10,7 @@ import shutil
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 from torch.utils.flop_counter import FlopCounterMode
 
 from moecalc.profile.build import build, flex, fused
@@ -84,11 +85,25 @@ def test_sinks_by_the_log_sum_exp_of_flex_attention(monkeypatch, new, keys, mask
     check(made, pairs, SINKS)
 
 
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_the_first_count_of_flex_attention_holds_no_trial(monkeypatch):
+    from torch.nn.attention.flex_attention import flex_attention
+
+    monkeypatch.setattr(flex, "_compiled", lambda: flex_attention)
+    monkeypatch.setattr(fused, "kernels_for", lambda _: (FLEX,))
+    pairs = pairs_of(mask="causal")
+    q, k, v = (tensor.transpose(1, 2) for tensor in pairs[:3])
+    seen = Seen([], causal=True, allowed=None)
+    first, second = (count(lambda: attend(q, k, v, seen, scale=0.3, sinks=SINKS)) for _ in range(2))
+    assert first == second
+    assert first.by_op == {flex.OPERATION: pairs.flops}
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles for a CPU with g++")
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")  # in torch's own modules
 def test_softcaps_by_compiled_flex_attention(monkeypatch):
-    """More shapes than the compiler's own limit, and each is counted as plain matmuls are."""
+    """More shapes than the compiler's own limit, one kernel for all masks of a shape, and FLOPs as of plain matmuls."""
     monkeypatch.setattr(fused, "kernels_for", lambda _: (FLEX,))
     with torch._dynamo.config.patch(recompile_limit=2):
         for (new, keys, mask), softcap in (((150, 150, "causal"), 2.0), ((40, 150, "window"), 3.0)):
@@ -96,6 +111,10 @@ def test_softcaps_by_compiled_flex_attention(monkeypatch):
             made, name = fused.fused(pairs, None)
             assert name == FLEX.name
             check(made, pairs, None)
+        compiled = counters["stats"]["unique_graphs"]
+        other = pairs._replace(allowed=pairs.allowed.roll(7, 0))  # as another layer's, a tensor of its own
+        check(fused.fused(other, None)[0], other, None)
+        assert counters["stats"]["unique_graphs"] == compiled > 1
         seen = Seen([], causal=False, allowed=pairs.allowed)
         q, k, v = (tensor.transpose(1, 2) for tensor in pairs[:3])
         counted = count(lambda: attend(q, k, v, seen, scale=0.3, softcap=3.0))
