@@ -38,7 +38,8 @@ class Timing(_Stored, frozen=True, kw_only=True):
     high_seconds: Positive
     repeats: Annotated[int, msgspec.Meta(ge=1)]
     clock: str
-    """What told the time: `perf_counter`, `device events`, `device events around a CUDA graph`."""
+    """What told the time: `perf_counter`, `device events`, `device events around a CUDA graph`; of a sum of parts that
+    were timed by several, all of these."""
 
 
 class RunDevice(_Stored, frozen=True, kw_only=True):

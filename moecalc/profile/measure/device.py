@@ -56,6 +56,7 @@ def choose_device(gpu: int | None, *, cpu: bool) -> Any:
     device = torch.device("cuda", index)
     try:
         torch.cuda.set_device(device)
+        torch.cuda.synchronize(device)  # the first call that a full or broken GPU refuses
     except RuntimeError as error:
         raise InputError(
             f"GPU {index} cannot be used: {first_line(error)}",

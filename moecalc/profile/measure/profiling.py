@@ -33,7 +33,7 @@ from moecalc.profile.measure.making import Maker, maker_for
 from moecalc.profile.measure.notes import notes_of
 from moecalc.profile.measure.out_of_memory import full_device, out_of_memory_as, ran_out
 from moecalc.profile.measure.runner import Runner
-from moecalc.profile.measure.sampling import Conditions, prepared, sample
+from moecalc.profile.measure.sampling import Conditions, notes_of_graphs, prepared, sample
 from moecalc.profile.measure.steps import Sample, StepPlan, steps_of
 from moecalc.profile.measure.timing import clock_for
 from moecalc.specs.runs import ComponentTime, Run
@@ -96,8 +96,7 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     roofline = computed.roofline(ceilings, described.name)
     bounds = {step: float(computed.bound(roofline, step).seconds) for step in points}
     calibration = calibrate(points.values(), ceilings) if asked.calibrate else None
-    notes = [*maker.notes, *composition]
-    notes += [f"decode ran without a CUDA graph, launch by launch: {why}" for why in conditions.not_captured]
+    notes = [*maker.notes, *composition, *notes_of_graphs(conditions)]
     notes += notes_of_steps(points.values(), described.l2_bytes)
     notes += notes_of(seen, asked.dtype, asked.quant)
     return Run(

@@ -30,6 +30,8 @@ class Conditions:
         """Why no step can be a CUDA graph; empty where one may."""
         self.not_captured: dict[str, None] = {}
         """Why decode steps on a GPU were none."""
+        self.captured = 0
+        """How many were one."""
         self.clocks: list[Clocks] = []
         """That were seen under steps of the table, on a GPU."""
 
@@ -85,6 +87,7 @@ def _step(runner: Runner, step: StepPlan, conditions: Conditions) -> tuple[StepS
     again()
     transient = peak_bytes_during(conditions.torch, conditions.device, call) if step.shown else None
     launched = captured(conditions.torch, conditions.device, step, again, call, conditions.never_captured)
+    conditions.captured += bool(launched.how)
     if launched.why_not:
         conditions.not_captured[launched.why_not] = None
     timing = timed(
@@ -108,6 +111,12 @@ def _step(runner: Runner, step: StepPlan, conditions: Conditions) -> tuple[StepS
         kernels=kernels,
     )
     return made, missed
+
+
+def notes_of_graphs(conditions: Conditions) -> list[str]:
+    """What must be known of decode steps on a GPU that were no CUDA graphs."""
+    which = "some decode steps" if conditions.captured else "decode steps"
+    return [f"{which} ran without a CUDA graph, launch by launch: {why}" for why in conditions.not_captured]
 
 
 def _in_turn(again: Call, call: Call) -> None:

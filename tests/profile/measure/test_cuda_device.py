@@ -18,6 +18,7 @@ def two_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
     return chosen
 
 
@@ -33,11 +34,12 @@ def test_a_gpu_that_is_not_there_is_refused_before_it_is_set(two_gpus):
     assert two_gpus == []
 
 
-def test_a_gpu_that_the_driver_refuses_is_one_line(two_gpus, monkeypatch):
+@pytest.mark.parametrize("call", ["set_device", "synchronize"])
+def test_a_gpu_that_the_driver_refuses_is_one_line(two_gpus, monkeypatch, call):
     def refused(_: object) -> None:
         raise RuntimeError("CUDA error: CUDA-capable device(s) is/are busy or unavailable\nCompile with ...")
 
-    monkeypatch.setattr(torch.cuda, "set_device", refused)
+    monkeypatch.setattr(torch.cuda, call, refused)
     with pytest.raises(InputError) as caught:
         devices.choose_device(1, cpu=False)
     assert str(caught.value).startswith("GPU 1 cannot be used: CUDA error: CUDA-capable device(s)")

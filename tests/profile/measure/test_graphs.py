@@ -12,7 +12,7 @@ from moecalc.profile.build import build
 from moecalc.profile.build.probing import refusing_to_wait
 from moecalc.profile.measure.graphs import captured, never_captured
 from moecalc.profile.measure.own import OwnRunner
-from moecalc.profile.measure.sampling import Conditions, sample
+from moecalc.profile.measure.sampling import Conditions, notes_of_graphs, sample
 from moecalc.profile.measure.steps import StepPlan
 from moecalc.sources.hf_config import read_config
 from tests.oracle.cases import MODULES
@@ -186,12 +186,33 @@ def test_a_step_writes_to_the_tensors_that_it_found_unless_it_is_never_captured(
 
 
 def test_the_reason_is_kept_and_the_clock_is_no_graphs(modes, monkeypatch):
+    seen, conditions = sampled(monkeypatch, FakeCuda(), "its cache grows")
+    assert notes_of_graphs(conditions) == [
+        "decode steps ran without a CUDA graph, launch by launch: its cache grows"
+    ]
+    assert [step.timing.clock for step in seen.steps] == ["told"] * 2
+
+
+def test_where_one_of_two_steps_is_captured_some_are_not(modes, monkeypatch):
+    class Once(FakeCuda):
+        def CUDAGraph(self):  # noqa: N802 - as torch has it
+            self.fails = RuntimeError("CUDA error: operation not permitted") if self.order else None
+            return super().CUDAGraph()
+
+    seen, conditions = sampled(monkeypatch, Once())
+    assert notes_of_graphs(conditions) == [
+        "some decode steps ran without a CUDA graph, launch by launch: CUDA error: operation not permitted"
+    ]
+    assert [step.timing.clock for step in seen.steps] == ["told around a CUDA graph", "told"]
+
+
+def sampled(monkeypatch, cuda: FakeCuda, never: str = ""):
+    """Two decode steps of a small model on the processor, captured as if they ran on a GPU."""
     network = build(read_config(DENSE).architecture, dtype=torch.float32, device="cpu")
-    conditions = Conditions(torch, torch.device("cpu"), FakeClock(*[1] * 9), 3, 512, "its cache grows")
+    conditions = Conditions(torch, torch.device("cpu"), FakeClock(*[1] * 12), 3, 512, never)
     monkeypatch.setattr(
         "moecalc.profile.measure.sampling.captured",
-        lambda torch, device, *rest: captured(torch, GPU_1, *rest),
+        lambda _, __, *rest: captured(SimpleNamespace(cuda=cuda), GPU_1, *rest),
     )
-    seen = sample(OwnRunner(network), [DECODE], conditions, lambda: None)
-    assert list(conditions.not_captured) == ["its cache grows"]
-    assert seen.steps[0].timing.clock == "told"
+    steps = [DECODE, StepPlan("decode", 1, 8)]
+    return sample(OwnRunner(network), steps, conditions, lambda: None), conditions
