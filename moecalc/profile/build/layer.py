@@ -83,7 +83,9 @@ class Sublayers(Module):
         self.beside_after = norm(own)
         mixers = [mixer for mixer in (layer.mixer, layer.mixer_beside) if mixer is not None]
         self._crosses = layer.cross_attention
-        self.mixers = [made_mixer(mixer, store, numerics, crosses=self._crosses) for mixer in mixers]
+        self.mixers = [
+            made_mixer(mixer, store, numerics, index, forced, crosses=self._crosses) for mixer in mixers
+        ]
         for number, mixer in enumerate(self.mixers):
             self.add_module(f"mixer_{number}", mixer)
         self.entry: Entry | None = None

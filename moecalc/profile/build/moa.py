@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from moecalc.ir.blocks.moa import MixtureOfAttention
 from moecalc.ir.roles import Role
-from moecalc.ir.rows import Slots
+from moecalc.ir.rows import Pool, Slots
 from moecalc.profile.build.cache import LayerCache, remember
 from moecalc.profile.build.elementwise import rotated
 from moecalc.profile.build.grouped import ends_of, grouped_matmul, is_grouped
@@ -21,18 +21,27 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from moecalc.profile.build.numerics import Numerics
+    from moecalc.profile.build.routing import Forced
     from moecalc.profile.build.step import Call
 
 
 class AttentionExperts(Module):
     """The heads of a token's `top_k` experts; query head j of every expert reads key head j.
 
-    The router chooses by its random weights: a forced routing is of the feed-forward's experts.
+    Its router is not the feed-forward's: a forced routing draws for each by the same law.
     """
 
-    def __init__(self, block: MixtureOfAttention, store: Store, numerics: Numerics) -> None:
+    def __init__(
+        self,
+        block: MixtureOfAttention,
+        store: Store,
+        numerics: Numerics,
+        layer: int,
+        forced: Forced | None,
+    ) -> None:
         super().__init__()
-        self._block, self._numerics = block, numerics
+        self._block, self._numerics, self._layer, self._forced = block, numerics, layer, forced
+        self._pool = Pool(experts=block.experts, top_k=block.top_k)
         self.router = store.take(Role.ROUTER)
         self.q, self.k = store.take(Role.ATTENTION_Q), store.take(Role.ATTENTION_K)
         self.v, self.o = store.take(Role.ATTENTION_V), store.take(Role.ATTENTION_O)
@@ -40,16 +49,24 @@ class AttentionExperts(Module):
         # As in a mixture of feed-forwards: torch is asked once, where nobody counts FLOPs.
         is_grouped(self.q)
         is_grouped(self.o)
+        self.last_chosen: Tensor | None = None
+        """[tokens, top_k] of the last call."""
 
     def forward(self, x: Tensor, call: Call, cache: LayerCache) -> Tensor:
         """[batch, new, hidden] from the normed residual stream, of the same shape."""
         with named("attention"):
             block, flat = self._block, x.flatten(0, 1)
-            logits, chosen = functional.linear(flat, self.router).float().topk(block.top_k, dim=-1)
-            weights = logits.softmax(-1).to(x.dtype)
+            logits = functional.linear(flat, self.router).float()
+            chosen = logits.topk(block.top_k, dim=-1).indices
+            known = None
+            if self._forced is not None:
+                drawn = self._forced.drawn(self._pool, self._layer, len(flat), x.device, draw=1)
+                chosen, known = drawn.chosen, drawn.ends
+            self.last_chosen = chosen
+            weights = logits.gather(-1, chosen).softmax(-1).to(x.dtype)
             experts, order = chosen.flatten().sort(stable=True)
             ends = ends_of(experts, block.experts)
-            made = grouped_matmul(flat[order // block.top_k], self.q, ends)
+            made = grouped_matmul(flat[order // block.top_k], self.q, ends, known)
             q = torch.empty_like(made)
             q[order] = made
             q = q.view(*x.shape[:2], block.top_k, block.kv_heads, -1).transpose(2, 3).flatten(2, 3)
@@ -63,7 +80,7 @@ class AttentionExperts(Module):
             keys, values = seen.tensors
             mixed = attend(q, keys, values, seen, scale=block.head_dim**-0.5)
             mixed = mixed.unflatten(2, (block.kv_heads, block.top_k)).transpose(2, 3)
-            made = grouped_matmul(mixed.flatten(3).flatten(0, 2)[order], self.o, ends)
+            made = grouped_matmul(mixed.flatten(3).flatten(0, 2)[order], self.o, ends, known)
             back = torch.empty_like(made)
             back[order] = made
             summed = (back.view(*weights.shape, -1) * weights[..., None]).sum(1).view_as(x)

@@ -52,7 +52,6 @@ MIXERS: dict[type[Block], type[Module]] = {
     ShortConv: GatedConvolution,
     RGLRU: GatedRecurrence,
     CompressedAttention: WindowAndEntries,
-    MixtureOfAttention: AttentionExperts,
     WKV: TimeMix,
     MLSTM: MatrixMemory,
 }
@@ -74,8 +73,12 @@ def made_feed_forward(
     return None
 
 
-def made_mixer(block: Block, store: Store, numerics: Numerics, *, crosses: bool) -> Module:
+def made_mixer(
+    block: Block, store: Store, numerics: Numerics, index: int, forced: Forced | None, *, crosses: bool
+) -> Module:
     """The module of a mixer; `crosses` where it reads a source. Raises InputError for one that is not built."""
+    if isinstance(block, MixtureOfAttention) and not crosses:
+        return AttentionExperts(block, store, numerics, index, forced)
     if crosses and isinstance(block, GQA):
         return CrossAttention(block, store, numerics)
     made = None if crosses else MIXERS.get(type(block))

@@ -35,16 +35,16 @@ class Forced:
     def __init__(self, skew: Skew, seed: int) -> None:
         self._skew = skew
         self._seed = seed
-        self._made: dict[tuple[int, int, torch.device], Drawn] = {}
+        self._made: dict[tuple[int, int, int, torch.device], Drawn] = {}
 
-    def drawn(self, pool: Pool, layer: int, tokens: int, device: torch.device) -> Drawn:
-        """What the tokens of one call choose in a layer."""
-        key = layer, tokens, device
+    def drawn(self, pool: Pool, layer: int, tokens: int, device: torch.device, draw: int = 0) -> Drawn:
+        """What the tokens of one call choose in a layer; a second router of it takes another `draw` of the same law."""
+        key = draw, layer, tokens, device
         if key not in self._made:
             import numpy as np
 
             layers = layers_of(self._skew, pool)
-            random = np.random.default_rng((self._seed, layer, tokens))
+            random = np.random.default_rng((self._seed, layer, tokens, *((draw,) if draw else ())))
             drawn = choices(pool, layers[layer % len(layers)], tokens, random)
             counts = np.bincount(drawn.ravel(), minlength=int(pool.experts))[: int(pool.experts)]
             self._made[key] = Drawn(

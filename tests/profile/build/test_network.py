@@ -10,7 +10,7 @@ from moecalc.profile.build.counters import count
 from moecalc.profile.build.grouped import _offered, grouped_matmul, is_grouped
 from moecalc.sources.hf_config import read_config
 from moecalc.specs.routing import Loads, Skew
-from tests.oracle.families import deepseek_v3, deepseek_v4, mixtral
+from tests.oracle.families import deepseek_v3, deepseek_v4, jetmoe, mixtral
 
 MIXTRAL = read_config(mixtral.TINY).architecture
 DEEPSEEK = read_config(deepseek_v3.TINY).architecture
@@ -82,6 +82,18 @@ def test_forced_routing_is_what_was_asked_for():
     chosen = network.chosen_experts()
     assert list(chosen) == [0, 1, 2]
     assert all(sorted(row) == [0, 1] for tokens in chosen.values() for row in tokens.tolist())
+
+
+def test_forced_routing_is_of_attention_experts_too():
+    one = Skew(law="loads", loads=Loads(source="counts.json", counts=((0, 8, 4, 4, 0, 0),)))
+    network = build(read_config(jetmoe.TINY).architecture, dtype=torch.float32, device="cpu", routing=one)
+    network.prefill(torch.arange(64).view(2, 32), network.new_state(2, 32))
+    for layer in network.layers:
+        of_heads, of_neurons = layer.mixers[0].last_chosen, layer.ffn.last_chosen
+        for chosen in (of_heads, of_neurons):
+            pairs = {tuple(sorted(row)) for row in chosen.tolist()}
+            assert pairs == {(1, 2), (1, 3)}  # the expert with half of the load is of every token's two
+        assert not torch.equal(of_heads.sort().values, of_neurons.sort().values)  # each draws for itself
 
 
 def test_a_seed_makes_the_same_network():
