@@ -122,6 +122,8 @@ class KeysKind(Enum):
     NONE = "none"
     PAIRS = "pairs"
     """All tokens up to its own."""
+    PREFIX = "prefix"
+    """All tokens that are cached or read with it, those behind its own too."""
     WINDOW = "window"
     """The last `size` tokens, its own included."""
     WINDOW_MASKED = "window_masked"
@@ -270,6 +272,8 @@ def pairs_per_sequence(keys: Keys, step: Step, pairs: Pairs) -> Number:
         return new
     if kind is KeysKind.PAIRS:
         return new * total if full else sum_to(total) - sum_to(past)
+    if kind is KeysKind.PREFIX:
+        return new * total
     if kind is KeysKind.WINDOW:
         # Plain attention scores every new token against the cached window and all new tokens.
         return new * (minimum(past, size - 1) + new) if full else _between(sum_capped, size, past, total)

@@ -38,6 +38,9 @@ class GQA(Block, frozen=True, kw_only=True, tag="gqa"):
     """In a tower: patches see only those of their own square of this many on a side (Qwen2.5-VL)."""
     chunk: Size | None = None
     """Chunked attention (Llama 4): a token sees only its own chunk of this many."""
+    prefix_lm: bool = False
+    """The tokens that are read at once see each other both ways (a prefix LM: Raffel et al. 2020, arXiv 1910.10683,
+    figure 4; CPM-Ant); what is generated behind them sees all before it, as anywhere."""
     qkv_bias: bool = False
     o_bias: bool = False
     qk_norm: Norm | None = None
@@ -87,9 +90,11 @@ class GQA(Block, frozen=True, kw_only=True, tag="gqa"):
             self.heads % self.kv_heads == 0,
             f"`kv_heads` {self.kv_heads} does not divide `heads` {self.heads}",
         )
-        limits = [name for name in ("window", "chunk", "square") if getattr(self, name)]
+        limits = [name for name in ("window", "chunk", "square", "prefix_lm") if getattr(self, name)]
         require(len(limits) < 2, f"{' and '.join(f'`{name}`' for name in limits)} exclude each other")
         require(not (self.window and self.dynamic_mask), "`window` and `dynamic_mask` exclude each other")
+        sparse = self.dynamic_mask or self.indexer
+        require(not (self.prefix_lm and sparse), "`prefix_lm` and sparse attention exclude each other")
 
     def lower(self, site: Site) -> Iterator[Row]:
         """Projections, score and mix operations, key and value state."""
@@ -177,6 +182,8 @@ class GQA(Block, frozen=True, kw_only=True, tag="gqa"):
             return Keys(kind, self.window)
         if self.square:
             return Keys(KeysKind.SQUARES, self.square)
+        if self.prefix_lm:
+            return Keys(KeysKind.PREFIX)
         return Keys(KeysKind.CHUNK, self.chunk) if self.chunk else ALL_PAIRS
 
     def _slots(self) -> Slots:

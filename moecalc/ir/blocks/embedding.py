@@ -20,6 +20,8 @@ class ScoreBias(Block, frozen=True, kw_only=True):
 
     buckets: Size
     heads: Size
+    max_distance: Size = 2048
+    """From which on all distances share the last bucket of their sign. It changes no count."""
 
     def lower(self, site: Site) -> Iterator[Row]:
         """The table: looked up, nothing multiplied."""
@@ -42,6 +44,9 @@ class Embedding(Block, frozen=True, kw_only=True):
     """A learned scale and bias per channel behind the embedding (ZAYA)."""
     types: Size | None = None
     """Rows of a table that is added by the kind of token: its segment (CPM-Ant) or language (XLM)."""
+    prompt: Size | None = None
+    """How many tokens at the start of every sequence are a learned prompt, of a type of their own (CPM-Ant). It
+    changes no count, and without it the profiler builds no model with `types`."""
     score_bias: ScoreBias | None = None
 
     def lower(self, site: Site) -> Iterator[Row]:

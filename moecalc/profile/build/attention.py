@@ -39,6 +39,7 @@ KNOWN = [
     "window",
     "window_masked",
     "chunk",
+    "prefix_lm",
     "qkv_bias",
     "o_bias",
     "qk_norm",
@@ -147,10 +148,13 @@ class Attention(Module):
         return functional.linear(mixed, self.o, self.o_bias)
 
     def _chosen(self, x: Tensor, seen: Seen, call: Call, cache: LayerCache) -> Chosen:
+        """The keys that take part, and what is added to their scores."""
         if self.key_scores is not None:
             chosen: Chosen = self.key_scores(seen.tensors[1], seen, call)
+        elif self.indexer is not None:
+            chosen = self.indexer(x, call, cache)
         else:
-            chosen = Chosen() if self.indexer is None else self.indexer(x, call, cache)
+            chosen = Chosen(None if call.bias is None else seen.masked(call.bias))
         return chosen
 
     def _seen(self, x: Tensor, call: Call, cache: LayerCache, adapters: tuple[Module, ...]) -> Seen:
@@ -175,6 +179,8 @@ class Attention(Module):
             k = rotated(k, call.rotations.of(block.head_dim), self._numerics)
         stored = cache[Role.ATTENTION_KEY_STATE], cache[Role.ATTENTION_VALUE_STATE]
         seen = remember(self._slots, stored, (k, v), call.past)
+        if block.prefix_lm:
+            seen = Seen(seen.tensors, causal=False, allowed=None)
         if handed is not None:
             handed[signature(block)] = seen
         return seen

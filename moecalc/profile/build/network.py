@@ -31,6 +31,7 @@ from moecalc.profile.build.mixture import Mixture
 from moecalc.profile.build.numerics import Numerics
 from moecalc.profile.build.per_layer import TokenInputs
 from moecalc.profile.build.plan import Kind, Layers, Place, kinds, places
+from moecalc.profile.build.prompted import ScoreBiases, TokenTypes, check_biased
 from moecalc.profile.build.ranges import named
 from moecalc.profile.build.refusal import check_fields
 from moecalc.profile.build.routing import Forced
@@ -71,35 +72,35 @@ class Network(Module):
         site = Site(hidden=Dim("hidden_size", architecture.hidden_size))
         self._site = site
         embedding, head = architecture.embedding, architecture.head
-        check_fields(embedding, ("vocab_size", "positions", "width", "norm", "per_layer"))
+        check_fields(
+            embedding,
+            ("vocab_size", "positions", "width", "norm", "per_layer", "types", "prompt", "score_bias"),
+        )
+        check_biased(embedding, (place.layer for place in built))
         check_fields(head, ("tied", "bias", "vocab_size", "transform", "transform_bias"))
 
         store = self._store(embedding.lower(site), "embedding", filling)
         self.tokens = store.take(Role.EMBEDDING_TOKENS)
         self.projection = store.take_if(embedding.width, Role.EMBEDDING_PROJECTION)
         self.positions = store.take_if(embedding.positions, Role.EMBEDDING_POSITIONS)
+        self.types = TokenTypes(embedding, store) if embedding.types else None
+        bias = embedding.score_bias
+        self.score_bias = ScoreBiases(bias, embedding, store) if bias else None
         self.embedding_norm = Norm(embedding.norm, Role.NORM, store, numerics) if embedding.norm else None
         per_layer = embedding.per_layer
         self.token_inputs = TokenInputs(per_layer, store, numerics) if per_layer else None
         self._keep(store)
 
-        looped = is_loop(architecture)
         stack = architecture.stacks[0]
         self._shares_keys = any(reads_keys(place.layer) for place in built)
         self.layers = torch.nn.ModuleList(self._made_layers(architecture.stacks, filling, forced))
-        self._runs = order_of_runs(architecture.stacks) if looped else tuple(range(len(built)))
-        """The layers of `layers` that run, in order."""
-        self.loop: Loop | None = None
-        if looped:
-            store = self._store(loop_rows(architecture.stacks, site), "loop", filling)
-            self.loop = Loop(architecture.stacks, self.layers, store, numerics)
-            self._keep(store)
+        self.loop = self._made_loop(architecture.stacks, filling) if is_loop(architecture) else None
 
         store = self._store(stack_rows(stack, site), "streams", filling)
         self.streams = streams_of(stack, store, numerics)
         self._keep(store)
 
-        last = None if looped else stack.final_norm
+        last = None if self.loop else stack.final_norm
         rows = norm_rows(last, Role.NORM_FINAL, site, site.hidden_axis) if last else ()
         store = self._store(rows, "final norm", filling)
         self.norm = Norm(last, Role.NORM_FINAL, store, numerics) if last else None
@@ -133,6 +134,12 @@ class Network(Module):
             if place.layer.shared:
                 shared[place.kind] = made
             yield made
+
+    def _made_loop(self, stacks: Sequence[Stack], filling: Filling) -> Loop:
+        store = self._store(loop_rows(stacks, self._site), "loop", filling)
+        loop = Loop(stacks, self.layers, store, self._numerics)
+        self._keep(store)
+        return loop
 
     def _store(self, rows: Iterable[Row], place: str, filling: Filling, index: int | None = None) -> Store:
         """The tensors of one place. A rank of several makes a part of some."""
@@ -171,9 +178,10 @@ class Network(Module):
             raise InputError(
                 f"a cache of {batch:,} sequences and {slots:,} tokens", hint="at least one of each"
             )
+        runs = order_of_runs(self.architecture.stacks) if self.loop else range(len(self.built))
         layers = [
             layer_caches(self.built[run].layer, self._site, batch, slots, self.dtype, self.device, source)
-            for run in self._runs
+            for run in runs
         ]
         return Cache(layers, batch, slots)
 
@@ -204,7 +212,7 @@ class Network(Module):
         batch, new = ids.shape
         cache.check(batch, new)
         past = cache.length
-        turns = self.positions is None and self._numerics.rotary
+        turns = self.positions is None and self.score_bias is None and self._numerics.rotary
         rotations = Rotations(past, new, self.device, self._numerics, {}) if turns else None
         with named("embedding"):
             x = self._embed(ids, past)
@@ -212,7 +220,8 @@ class Network(Module):
             told = None if self.token_inputs is None else self.token_inputs(ids, x)
             x = x if self.streams is None else self.streams.spread(x)
         handed = Handed({} if self._shares_keys else None)
-        call = Call(past, new, rotations, ids, handed, told, embedded, source)
+        bias = None if self.score_bias is None else self.score_bias(past, new)
+        call = Call(past, new, rotations, ids, handed, told, embedded, source, bias)
         x = self._through_layers(x, call, cache)
         if call.handed.joining is not None:
             x = x + call.handed.joining
@@ -258,6 +267,8 @@ class Network(Module):
             x = functional.linear(x, self.projection)
         if self.positions is not None:
             x = x + self.positions[past : past + ids.shape[1]]
+        if self.types is not None:
+            x = x + self.types(past, ids.shape[1])
         return x if self.embedding_norm is None else self.embedding_norm(x)
 
     def _looked_up(self, ids: Tensor) -> Tensor:

@@ -64,6 +64,8 @@ class Call(NamedTuple):
     """The new tokens' embeddings [batch, new, hidden]."""
     source: Tensor | None = None
     """[batch, vectors, hidden] that cross-attention reads, with the first tokens of a sequence."""
+    bias: Tensor | None = None
+    """[1, heads, new, past + new] added to the scores of every layer, where the embedding has such a table."""
 
     @property
     def decoding(self) -> bool:

@@ -1,7 +1,6 @@
 """Model types of which the builder lacks a part, with the words by which it says so."""
 
 REFUSED = {
-    "cpmant": "`Embedding` with `types: 3`",
     "inkling2_text": "`Stack` with `attention_residual`",
     "inkling_text": "`Layer` with `conv_kernel: 3`",
     "zaya": "`Embedding` with `affine: True`",
