@@ -8,6 +8,7 @@ import torch
 
 from moecalc.errors import InputError
 from moecalc.ir.blocks.embedding import ScoreBias
+from moecalc.ir.roles import Role
 from moecalc.ir.step import Choices, Form, Logits, Pairs, Step
 from moecalc.profile.build import Numerics, build
 from moecalc.sources.hf_config import read_config
@@ -65,16 +66,22 @@ def test_logits_are_those_of_transformers(config: dict[str, Any]) -> None:
         torch.testing.assert_close(own, wanted, rtol=2e-5, atol=2e-5 * float(wanted.abs().max()))
 
 
-def test_a_token_of_a_prefix_meets_every_other() -> None:
-    ledger = read_config(cpmant.TINY).architecture.lower_to_ledger()
-    needed, masked = (
-        sum(
-            op.flops(Step.prefill(40), Choices(pairs, Logits.LAST, frozenset({Form.NAIVE})))
-            for op in ledger.ops
-        )
-        for pairs in (Pairs.CAUSAL, Pairs.FULL)
+def test_a_prompt_meets_itself_whole() -> None:
+    """The mask of the reference lets every pair of a prompt through: no fewer are needed than a plain one scores."""
+    config = {**cpmant.TINY, "prompt_length": 8}
+    seen: list[torch.Tensor] = []
+    model = reference.build_model(config)
+    layer = model.cpmant.encoder.layers[0].self_att.self_attention
+    layer.register_forward_pre_hook(lambda _module, given: seen.append(given[2]))
+    with torch.no_grad():
+        model(input_ids=torch.randint(1, 128, (1, 32)))
+    (score,) = (
+        op
+        for op in read_config(config).architecture.lower_to_ledger().ops
+        if op.role is Role.ATTENTION_SCORES
     )
-    assert needed == masked
+    needed = Choices(Pairs.CAUSAL, Logits.LAST, frozenset({Form.NAIVE}))
+    assert int(seen[0].bool().sum()) == score.extent.count(Step.prefill(40), needed)
 
 
 def refusal(config: dict[str, Any], **embedding: Any) -> str:
