@@ -223,6 +223,7 @@ def _deployed(
         plan=held.plan,
         max_sequences=held.max_sequences,
         roofline=bound,
+        routing=routing,
         ttft_seconds=_ttft(bound, prompt, routing),
         usd_per_hour=_usd_per_hour(fleet, terms),
     )
@@ -243,13 +244,13 @@ def _ttft(bound: Roofline, prompt: int, routing: Routing) -> float | None:
 def _points(on: Deployed, batches: Sequence[int], context: int, routing: Routing) -> Iterator[Point]:
     grid = decode_grid(on.roofline, batches, [context], routing)
     for index, batch in enumerate(batches):
-        memory, compute = grid.memory_seconds[index][0], grid.compute_seconds[index][0]
         yield Point(
             on=on,
             batch=batch,
             context=context,
             seconds=grid.seconds[index][0],
-            bound="compute" if compute > memory else "memory",
+            memory_seconds=grid.memory_seconds[index][0],
+            compute_seconds=grid.compute_seconds[index][0],
         )
 
 

@@ -114,6 +114,17 @@ def test_a_range_ends_with_the_most_that_fit():
     assert found.frontier[-1].batch == found.frontier[-1].on.max_sequences
 
 
+def test_what_binds_a_pipeline_is_what_binds_one_point_of_it():
+    """At 256 and 512 all sequences at once would be bound by arithmetic; micro-batches read the weights anew."""
+    found = moecalc.sweep("llama-3.1-8b", ["4xrtx-4090"], plan={"pp": 4}, batches="1..512", context=128)
+    assert {point.batch for point in found.points} >= {1, 256, 512}
+    for point in found.points:
+        one = moecalc.speed("llama-3.1-8b", "4xrtx-4090", plan={"pp": 4}, batch=point.batch, context=128)
+        assert (point.bound == "compute") is (one.bound == "compute"), point.batch
+        assert point.seconds == pytest.approx(one.decode.ceiling.seconds)
+    assert any(p.compute_seconds > p.memory_seconds and p.bound == "memory" for p in found.points)
+
+
 @pytest.mark.parametrize("in_dollars", [False, True])
 def test_no_point_is_expected_to_beat_the_frontier_of_what_is_expected(in_dollars):
     found = moecalc.sweep("deepseek-v3", "8xh200", in_dollars=in_dollars)

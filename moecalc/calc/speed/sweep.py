@@ -14,6 +14,7 @@ from moecalc.calc.speed.expectation import Expected, NoExpectation
 from moecalc.calc.speed.roofline import Roofline, StepTime
 from moecalc.calc.speed.slo import Slo
 from moecalc.calc.speed.traffic import UNIFORM, Routing
+from moecalc.calc.speed.turns import step_of
 from moecalc.report import Answer
 from moecalc.specs.plan import Plan
 
@@ -85,6 +86,7 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan
     max_sequences: int
     roofline: Roofline
+    routing: Routing
     ttft_seconds: float | None
     """At the ceiling; None where no peak is published."""
     usd_per_hour: float | None
@@ -99,12 +101,22 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     context: int
     seconds: float
     """Of a decode step."""
-    bound: str
+    memory_seconds: float
+    """Of that step as if all sequences passed a pipeline's stages at once."""
+    compute_seconds: float
+    """The same of arithmetic."""
     expected: Expected | NoExpectation | None = None
     """None: not asked for."""
     expected_ttft: Expected | NoExpectation | None = None
     latency_seconds: float | None = None
     """Of the step as expected, what no bandwidth shortens; None where nothing is expected, or it was not asked for."""
+
+    @property
+    def bound(self) -> str:
+        """What binds at the ceiling: memory or compute; of a pipeline, the part of it that the step waits for."""
+        if self.on.plan.pipeline > 1:
+            return step_of(self.on.roofline, self.batch, self.context, self.on.routing).bound
+        return "compute" if self.compute_seconds > self.memory_seconds else "memory"
 
     @property
     def per_user(self) -> float:
