@@ -76,7 +76,9 @@ class MoE(Block, frozen=True, kw_only=True, tag="moe"):
     shared: SharedExpert | None = None
     router: Router = Router()
     zero_experts: Count = 0
-    """Experts without weights in the same choice (identity; LongCat-Flash)."""
+    """Experts without weights in the same choice (LongCat-Flash)."""
+    zero_experts_skip: bool = False
+    """They add nothing to the stream (ZAYA) instead of the token itself; it changes no count."""
     groups: Size = 1
     """Expert groups of group-limited routing; changes balance and communication, not counts."""
     group_limit: Size | None = None
@@ -96,6 +98,9 @@ class MoE(Block, frozen=True, kw_only=True, tag="moe"):
     def __post_init__(self) -> None:
         available = self.experts + self.zero_experts
         require(self.top_k <= available, f"`top_k` {self.top_k} exceeds the {available} experts")
+        require(
+            not self.zero_experts_skip or self.zero_experts, "`zero_experts_skip` goes with `zero_experts`"
+        )
         limit = self.group_limit
         require(
             limit is None or limit <= self.groups, f"`group_limit` {limit} exceeds the {self.groups} `groups`"

@@ -1,4 +1,4 @@
-"""Causal depthwise convolutions that remember their last inputs."""
+"""Causal convolutions of channels, each alone or in groups, that remember their last inputs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ if TYPE_CHECKING:
 
 
 def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, state: Tensor) -> Tensor:
-    """[batch, new, channels] of the same shape; `state` [batch, kernel - 1, channels] is read and replaced."""
+    """[batch, new, channels] of the same shape; `state` [batch, kernel - 1, channels] is read and replaced.
+
+    `weight` [channels, kernel], or [channels, channels of a group, kernel] where those of a group mix.
+    """
+    if weight.ndim == 2:
+        weight = weight[:, None]
     whole = torch.cat([state, x], 1)
     state.copy_(whole[:, whole.shape[1] - state.shape[1] :])
-    made = functional.conv1d(whole.transpose(1, 2), weight[:, None], bias, groups=weight.shape[0])
+    made = functional.conv1d(whole.transpose(1, 2), weight, bias, groups=weight.shape[0] // weight.shape[1])
     return made.transpose(1, 2)

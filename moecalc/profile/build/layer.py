@@ -12,6 +12,7 @@ from moecalc.ir.roles import Role
 from moecalc.profile.build.altup import Laurel
 from moecalc.profile.build.cache import LayerCache
 from moecalc.profile.build.elementwise import Norm
+from moecalc.profile.build.embedded import Affine
 from moecalc.profile.build.mixture import Mixture
 from moecalc.profile.build.parts import made_feed_forward, made_mixer
 from moecalc.profile.build.per_layer import LayerInput
@@ -42,6 +43,7 @@ KNOWN = (
     "norm_gate_rank",
     "shared",
     "residual_scales",
+    "residual_scaling",
     "scalar",
     "beside",
     "beside_wiring",
@@ -81,6 +83,9 @@ class Sublayers(Module):
         self.dense_after = norm(own)
         self.beside_norm = norm(own or self._wiring == "behind_mixer")
         self.beside_after = norm(own)
+        scaling = layer.residual_scaling
+        self.mixer_scaling = ResidualScaling(store) if scaling and layer.mixer else None
+        self.ffn_scaling = ResidualScaling(store) if scaling and layer.ffn else None
         mixers = [mixer for mixer in (layer.mixer, layer.mixer_beside) if mixer is not None]
         self._crosses = layer.cross_attention
         self.mixers = [
@@ -135,12 +140,13 @@ class Sublayers(Module):
         if self._placement == "parallel" and self.ffn is not None:
             return x + made + self._feed(normed, call, caches)
         if made is not None:
-            x = _scaled(x, self.mixer_scale) + _gated(through(self.mixer_after, made), self.mixer_gate)
+            made = _gated(through(self.mixer_after, made), self.mixer_gate)
+            x = _joined(_scaled(x, self.mixer_scale), made, self.mixer_scaling)
         if self.laurel is not None:
             x = (x + self.laurel(normed)) * 2**-0.5
         if self.ffn is not None:
             made = _gated(through(self.ffn_after, self.fed(x, call, caches)), self.ffn_gate)
-            x = _scaled(x, self.ffn_scale) + made
+            x = _joined(_scaled(x, self.ffn_scale), made, self.ffn_scaling)
         return x if joining is None else x + joining
 
     def mixed(self, normed: Tensor, call: Call, caches: Sequence[LayerCache]) -> Tensor | None:
@@ -166,11 +172,24 @@ class Sublayers(Module):
     def _feed(self, normed: Tensor, call: Call, caches: Sequence[LayerCache]) -> Tensor:
         also: dict[str, object] = {}
         if isinstance(self.ffn, Mixture):
-            also["ids"] = call.ids
+            also |= {"ids": call.ids, "handed": call.handed}
         elif isinstance(self.ffn, ChannelMixing):
             also["cache"] = caches[-1]
         made: Tensor = self.ffn(normed, **also)  # type: ignore[misc] # called where there is one
         return made
+
+
+class ResidualScaling(Module):
+    """What a sublayer made, and the stream it joins, each with a bias and a scale by channel (ZAYA)."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self.made, self.stream = Affine(Role.RESIDUAL_SCALE, store), Affine(Role.RESIDUAL_SCALE, store)
+
+    def forward(self, x: Tensor, made: Tensor) -> Tensor:
+        """The stream [batch, new, hidden] behind the sublayer."""
+        joined: Tensor = self.made(made) + self.stream(x)
+        return joined
 
 
 def reads_keys(layer: Layer) -> bool:
@@ -184,7 +203,7 @@ def _check(layer: Layer) -> None:
     if layer.norm_placement == "parallel":
         if not (layer.mixer and layer.ffn):
             raise refused("a `parallel` layer of one sublayer")
-        for name in ("residual_scales", "beside", "laurel", "gates"):
+        for name in ("residual_scales", "residual_scaling", "beside", "laurel", "gates"):
             if getattr(layer, name):
                 raise refused(f"a `parallel` layer with `{name}`")
     if layer.before and (not layer.mixer or layer.norm_placement != "pre"):
@@ -213,6 +232,11 @@ def _check_beside(layer: Layer) -> None:
 def through(norm: Norm | None, x: Tensor) -> Tensor:
     """Normed, where there is a norm."""
     return x if norm is None else norm(x)
+
+
+def _joined(x: Tensor, made: Tensor, scaling: ResidualScaling | None) -> Tensor:
+    """The stream and what a sublayer made of it."""
+    return x + made if scaling is None else scaling(x, made)
 
 
 def _scaled(x: Tensor, scale: Tensor | None) -> Tensor:

@@ -14,6 +14,8 @@ from moecalc.profile.build.elementwise import activated
 from moecalc.profile.build.grouped import ends_of, grouped_matmul, is_grouped
 from moecalc.profile.build.ranges import named
 from moecalc.profile.build.refusal import check_fields
+from moecalc.profile.build.router_mlp import RouterMLP
+from moecalc.profile.build.step import Handed
 from moecalc.profile.build.tensors import Module, Store
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ KNOWN = [
     "shared",
     "router",
     "zero_experts",
+    "zero_experts_skip",
     "groups",
     "group_limit",
     "latent_size",
@@ -55,7 +58,17 @@ class Mixture(Module):
         super().__init__()
         check_fields(block, KNOWN)
         check_fields(
-            block.router, ("bias", "correction_bias", "scales", "selection", "hash_vocab_size", "stored_as")
+            block.router,
+            (
+                "bias",
+                "correction_bias",
+                "scales",
+                "selection",
+                "hash_vocab_size",
+                "stored_as",
+                "hidden_size",
+                "carry",
+            ),
         )
         self._block, self._numerics, self._layer, self._forced = block, numerics, layer, forced
         self._pool = Pool(
@@ -66,6 +79,7 @@ class Mixture(Module):
             selection=Selection(block.router.selection),
             group_limit=block.group_limit,
         )
+        self.router_mlp = RouterMLP(block.router, store, numerics) if block.router.hidden_size else None
         self.router = store.take(Role.ROUTER)
         self.router_bias = store.take_if(block.router.bias, Role.ROUTER_BIAS)
         self.correction = store.take_if(block.router.correction_bias, Role.ROUTER_CORRECTION)
@@ -93,14 +107,24 @@ class Mixture(Module):
         self.last_chosen: Tensor | None = None
         """[tokens, top_k] of the last call; indices from `experts` on have no weights."""
 
-    def forward(self, x: Tensor, routed_by: Tensor | None = None, ids: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        routed_by: Tensor | None = None,
+        ids: Tensor | None = None,
+        handed: Handed | None = None,
+    ) -> Tensor:
         """[batch, new, hidden], of the same shape. The router reads `routed_by` where it is another tensor than `x`.
 
-        Where a table chooses, `ids` [batch, new] are the tokens.
+        Where a table chooses, `ids` [batch, new] are the tokens; a router that is an MLP reads and leaves a state in
+        what is `handed` on.
         """
         flat = x.flatten(0, 1)
         with named("router"):
-            chosen, weights = self._route(flat if routed_by is None else routed_by.flatten(0, 1), ids)
+            read = flat if routed_by is None else routed_by.flatten(0, 1)
+            if self.router_mlp is not None:
+                read = self.router_mlp(read, handed or Handed())
+            chosen, weights = self._route(read, ids)
         self.last_chosen = chosen
         inner = flat if self.into is None else functional.linear(flat, self.into, self.into_bias)
         made = (self.elsewhere or self._run)(inner, chosen, weights)
@@ -162,7 +186,8 @@ class Mixture(Module):
             made = self.run_experts(rows, experts, ends, known)
         with named("dispatch"):
             if len(tokens) > len(experts):
-                made = torch.cat([made, x[tokens[len(experts) :]]])
+                null = x[tokens[len(experts) :]]
+                made = torch.cat([made, torch.zeros_like(null) if block.zero_experts_skip else null])
             back = torch.empty_like(made)
             back[order] = made
             return (back.view(len(x), block.top_k, -1) * weights[..., None]).sum(1)

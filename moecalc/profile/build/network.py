@@ -25,13 +25,14 @@ from moecalc.ir.rows import Row
 from moecalc.ir.site import Site
 from moecalc.profile.build.cache import Cache
 from moecalc.profile.build.elementwise import Norm
+from moecalc.profile.build.embedded import Embedded
 from moecalc.profile.build.layer import Sublayers, reads_keys
 from moecalc.profile.build.loop import Loop, is_loop, loop_rows, order_of_runs
 from moecalc.profile.build.mixture import Mixture
 from moecalc.profile.build.numerics import Numerics
 from moecalc.profile.build.per_layer import TokenInputs
 from moecalc.profile.build.plan import Kind, Layers, Place, kinds, places
-from moecalc.profile.build.prompted import ScoreBiases, TokenTypes, check_biased
+from moecalc.profile.build.prompted import ScoreBiases, check_biased
 from moecalc.profile.build.ranges import named
 from moecalc.profile.build.refusal import check_fields
 from moecalc.profile.build.routing import Forced
@@ -72,21 +73,14 @@ class Network(Module):
         site = Site(hidden=Dim("hidden_size", architecture.hidden_size))
         self._site = site
         embedding, head = architecture.embedding, architecture.head
-        check_fields(
-            embedding,
-            ("vocab_size", "positions", "width", "norm", "per_layer", "types", "prompt", "score_bias"),
-        )
         check_biased(embedding, (place.layer for place in built))
         check_fields(head, ("tied", "bias", "vocab_size", "transform", "transform_bias"))
 
         store = self._store(embedding.lower(site), "embedding", filling)
         self.tokens = store.take(Role.EMBEDDING_TOKENS)
-        self.projection = store.take_if(embedding.width, Role.EMBEDDING_PROJECTION)
-        self.positions = store.take_if(embedding.positions, Role.EMBEDDING_POSITIONS)
-        self.types = TokenTypes(embedding, store) if embedding.types else None
+        self.embedded = Embedded(embedding, store, numerics)
         bias = embedding.score_bias
         self.score_bias = ScoreBiases(bias, embedding, store) if bias else None
-        self.embedding_norm = Norm(embedding.norm, Role.NORM, store, numerics) if embedding.norm else None
         per_layer = embedding.per_layer
         self.token_inputs = TokenInputs(per_layer, store, numerics) if per_layer else None
         self._keep(store)
@@ -212,10 +206,10 @@ class Network(Module):
         batch, new = ids.shape
         cache.check(batch, new)
         past = cache.length
-        turns = self.positions is None and self.score_bias is None and self._numerics.rotary
+        turns = self.embedded.positions is None and self.score_bias is None and self._numerics.rotary
         rotations = Rotations(past, new, self.device, self._numerics, {}) if turns else None
         with named("embedding"):
-            x = self._embed(ids, past)
+            x = self.embedded(self._looked_up(ids), past)
             embedded = x
             told = None if self.token_inputs is None else self.token_inputs(ids, x)
             x = x if self.streams is None else self.streams.spread(x)
@@ -260,16 +254,6 @@ class Network(Module):
             for index, ffn in modules
             if isinstance(ffn, Mixture) and ffn.last_chosen is not None
         }
-
-    def _embed(self, ids: Tensor, past: int) -> Tensor:
-        x = self._looked_up(ids)
-        if self.projection is not None:
-            x = functional.linear(x, self.projection)
-        if self.positions is not None:
-            x = x + self.positions[past : past + ids.shape[1]]
-        if self.types is not None:
-            x = x + self.types(past, ids.shape[1])
-        return x if self.embedding_norm is None else self.embedding_norm(x)
 
     def _looked_up(self, ids: Tensor) -> Tensor:
         """Rows of the token table [batch, new, width]."""

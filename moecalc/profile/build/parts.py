@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moecalc.ir.blocks.attention import GQA
+from moecalc.ir.blocks.cca import CCA
 from moecalc.ir.blocks.compressed import CompressedAttention
 from moecalc.ir.blocks.delta import GatedDeltaNet, KimiDelta
 from moecalc.ir.blocks.ffn import Dense, Gated
@@ -19,6 +20,7 @@ from moecalc.ir.blocks.rg_lru import RGLRU
 from moecalc.ir.blocks.rwkv import WKV, ChannelMix
 from moecalc.ir.blocks.short_conv import ShortConv
 from moecalc.profile.build.attention import Attention
+from moecalc.profile.build.cca import ConvolvedAttention
 from moecalc.profile.build.compressed import WindowAndEntries
 from moecalc.profile.build.cross import CrossAttention
 from moecalc.profile.build.delta import DeltaNet, KimiDeltaAttention
@@ -54,6 +56,7 @@ MIXERS: dict[type[Block], type[Module]] = {
     CompressedAttention: WindowAndEntries,
     WKV: TimeMix,
     MLSTM: MatrixMemory,
+    CCA: ConvolvedAttention,
 }
 """The modules that mix positions, by the block they run."""
 

@@ -44,6 +44,8 @@ class Handed:
     """Keys and values by the attention that made them, where later layers read them; None where none does."""
     chosen: Chosen | None = None
     """The keys that the last indexer chose, for layers that have none of their own."""
+    routed: Tensor | None = None
+    """[tokens, width]: the state of the last router that hands one on."""
     joining: Tensor | None = None
     """The output of a shortcut, which joins the stream behind the next layer."""
 

@@ -113,6 +113,7 @@ class ConnectedLayer(Sublayers):
             "laurel",
             "per_layer_input",
             "residual_scales",
+            "residual_scaling",
             "scalar",
             "gates",
             "cross_attention",

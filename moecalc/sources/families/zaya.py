@@ -69,6 +69,7 @@ def _moe(config: Reader, carry: bool) -> MoE:
         top_k=1,
         intermediate_size=config.size("moe_intermediate_size"),
         zero_experts=1,
+        zero_experts_skip=True,
         reference_runs_null=True,
         router=Router(hidden_size=config.size("router_hidden_size"), carry=carry, correction_bias="buffer"),
     )

@@ -3,5 +3,4 @@
 REFUSED = {
     "inkling2_text": "`Stack` with `attention_residual`",
     "inkling_text": "`Layer` with `conv_kernel: 3`",
-    "zaya": "`Embedding` with `affine: True`",
 }

@@ -79,6 +79,7 @@ VARIED = {
     "xlstm",
     "zamba",
     "zamba2",
+    "zaya",
 }
 """Types of which the oracle's variants are built too: they have parts that their tiny config lacks."""
 
