@@ -26,18 +26,21 @@ class Expecting:
         if point.expected is not None:
             return point
         bound = point.on.roofline
-        decode: Expected | NoExpectation = NoExpectation("")
-        for disturbed in self._order[: 1 if point.batch == 1 else 2]:
-            decode = expect_decode(
+        found = {}
+        for disturbed in self._order if point.batch > 1 else (False,):
+            found[disturbed] = expect_decode(
                 bound,
                 point.batch,
                 point.context,
                 engine=self.engine,
-                served=disturbed and point.batch > 1,
+                served=disturbed,
                 prompt=self._prompt,
             )
-            if isinstance(decode, Expected):
+            if isinstance(found[disturbed], Expected):
                 break
+        # Where neither fit answers, the reason is that of continuous batching, which answers for the points beside it.
+        known = [one for one in found.values() if isinstance(one, Expected)]
+        decode = known[0] if known else found[point.batch > 1]
         key = id(bound)  # the points hold it as long as this is asked
         if key not in self._prefills:
             self._prefills[key] = expect_prefill(bound, self._first, 1, engine=self.engine)

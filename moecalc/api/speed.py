@@ -126,6 +126,16 @@ def speed(
         whole = (
             first if copies == 1 else _prefill(bound, None, workload.prompt, copies, past, routing, setting)
         )
+    told = _speculation(
+        bound,
+        asked,
+        decode,
+        speculate,
+        accept,
+        routing,
+        speculate_at or speculation.shown_batches(held.max_sequences, batch),
+        hybrid_=bool(part),
+    )
     return Speed(
         model=found.name,
         source=found.source,
@@ -148,17 +158,8 @@ def speed(
         held=held,
         arithmetic=_arithmetic(bound, fleet),
         hybrid=part[1] if part else None,
-        speculation=_speculation(
-            bound,
-            asked,
-            decode,
-            speculate,
-            accept,
-            routing,
-            speculate_at or speculation.shown_batches(held.max_sequences, batch),
-            hybrid_=bool(part),
-        ),
-        measured=_measured(measured, decode, bound, hybrid_=bool(part)),
+        speculation=told,
+        measured=_measured(measured, decode, bound, told, hybrid_=bool(part)),
         plan_chosen=plan is None,
         warnings=(*found.warnings, *workload.warnings, *widening_words(bound.ops, fleet)),
     )
@@ -341,9 +342,12 @@ def speculative(
     )
 
 
-def _measured(text: str | None, decode: Decode, bound: Roofline, *, hybrid_: bool) -> Measured | None:
+def _measured(
+    text: str | None, decode: Decode, bound: Roofline, told: Speculation | None, *, hybrid_: bool
+) -> Measured | None:
     if text is None:
         return None
+    gains = [] if told is None else [gain for gain in told.gains if gain.batch == decode.batch]
     return held_against.against(
         text,
         held_against.step_seconds(text, decode.batch, bound.plan.devices),
@@ -351,4 +355,5 @@ def _measured(text: str | None, decode: Decode, bound: Roofline, *, hybrid_: boo
         decode.unconditional,
         bounded=bound.is_bounded and not hybrid_,
         stages=1 if hybrid_ else bound.plan.pipeline,
+        speculative=gains[0].seconds_per_token if gains else None,
     )

@@ -17,6 +17,7 @@ from moecalc.api.skews import routing_of
 from moecalc.api.speed import first_under_load
 from moecalc.calc.deploy.fitted import Setting
 from moecalc.calc.routing.experts import pools_of
+from moecalc.calc.speed.expectation import NoExpectation
 from moecalc.calc.speed.refine import PointAt, refined
 from moecalc.calc.speed.roofline import Roofline
 from moecalc.calc.speed.slo import Slo, parse_slo
@@ -122,6 +123,7 @@ def sweep(
         picks = _picks(points, limits, expect, at if ranged else None)
         if picks.as_expected is not None:
             picks.as_expected = _with_load(picks.as_expected, expect.engine, prompt)
+            picks.as_expected = _with_edge(picks.as_expected, batches, at)
     kept = frontier(points) if terms is None else cheapest_frontier(points)
     precision = asked.precision(name)
     settled = (
@@ -252,6 +254,17 @@ def _points(on: Deployed, batches: Sequence[int], context: int, routing: Routing
             memory_seconds=grid.memory_seconds[index][0],
             compute_seconds=grid.compute_seconds[index][0],
         )
+
+
+def _with_edge(choice: Choice, batches: Sequence[int], at: PointAt) -> Choice:
+    """Whether what is expected ends at the pick, of a range of batches those that fit."""
+    on, batch = choice.point.on, choice.point.batch + 1
+    if not isinstance(batches, BatchRange) or batch > min(batches[-1], on.max_sequences):
+        return choice
+    beyond = at(on, batch).expected
+    return (
+        msgspec.structs.replace(choice, beyond=beyond.reason) if isinstance(beyond, NoExpectation) else choice
+    )
 
 
 def _with_load(choice: Choice, engine: str, prompt: int | None) -> Choice:

@@ -32,7 +32,8 @@ SpeculateOption = Annotated[
     ),
 ]
 AcceptOption = Annotated[
-    float | None, typer.Option("--accept", help="Share of drafted tokens accepted, e.g. 0.7.")
+    float | None,
+    typer.Option("--accept", help="Chance that a drafted token is accepted where those before it are."),
 ]
 SloOption = Annotated[
     str | None,

@@ -101,11 +101,8 @@ def speculation_words(cost: Cost) -> list[str]:
         return []
     dearer = [other.batch for other in told.gains if other.speedup < 1]
     turn = f"; of these batches dearer at {', '.join(f'{batch:,}' for batch in dearer)}" if dearer else ""
-    many = f"{told.drafted} token{'' if told.drafted == 1 else 's'} a step"
-    said = (
-        f"drafted: {many}, {format_percent(told.acceptance)} accepted, so a step yields {significant(told.accepted)}; "
-        f"at batch {gain.batch:,} {significant(gain.speedup)}x as fast at the ceiling{turn}; draft: {told.draft}"
-    )
+    at = f"at batch {gain.batch:,} {significant(gain.speedup)}x as fast at the ceiling{turn}"
+    said = f"speculation: {told.words}; {at}; draft: {told.draft}"
     return [said, f"drafted: no expectation: {UNMEASURED}"]
 
 

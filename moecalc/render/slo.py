@@ -17,6 +17,7 @@ def limit_remarks(sweep: Sweep) -> list[str]:
         said.append(_held(sweep.slo))
         said += _loaded(sweep.slo, sweep.as_expected)
         said += _broken(sweep.slo, sweep.as_expected)
+        said += _beyond(sweep.as_expected)
     said += [f"{kind} is left out of what is expected: {reason}" for kind, reason in sweep.left_out.items()]
     return said
 
@@ -51,6 +52,15 @@ def _loaded(slo: Slo, choice: Choice) -> Iterable[str]:
     elif found.high_seconds > slo.ttft_seconds:
         said += f", whose high end is over the {limit} of ttft: it may not be held under load"
     yield f"{said}; half of such predictions were off by more than {found.median_error:.0%}"
+
+
+def _beyond(choice: Choice) -> Iterable[str]:
+    """That the pick is the largest batch of which anything is expected."""
+    if choice.beyond is not None:
+        yield (
+            f"batch {choice.point.batch:,} is the largest of which anything is expected under this plan; a larger one "
+            f"may cost less: {choice.beyond}"
+        )
 
 
 def _broken(slo: Slo, choice: Choice) -> Iterable[str]:

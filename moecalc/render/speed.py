@@ -6,7 +6,7 @@ from moecalc.calc.speed.expectation import Expected, NoExpectation
 from moecalc.calc.speed.speculation import UNMEASURED, Speculation
 from moecalc.calc.speed.speed import Speed
 from moecalc.calc.speed.speed_groups import GroupTime
-from moecalc.calc.speed.speed_lines import CEILING, assumed, no_peak, warnings
+from moecalc.calc.speed.speed_lines import assumed, ceiling_words, no_peak, warnings
 from moecalc.render.layout import bold, dim, paragraph, table
 from moecalc.render.markdown import markdown_table
 from moecalc.render.rates import duration, rate
@@ -209,10 +209,7 @@ def speculation_remarks(found: Speculation, speed: Speed) -> list[str]:
     most, context = speed.held.max_sequences, speed.decode.context
     fit = "not one sequence fits" if most is None else f"at most {most:,} sequences fit"
     return [
-        (
-            f"speculation: {found.drafted} drafted, each accepted with probability {found.acceptance:g}, "
-            f"yield {found.accepted:.2f} tokens a step; draft: {found.draft}"
-        ),
+        f"speculation: {found.words}; draft: {found.draft}",
         f"speculation: no expectation: {UNMEASURED}",
         f"of {context:,} tokens {fit}",
     ]
@@ -260,7 +257,7 @@ def _assumed(speed: Speed) -> str:
         for name, value in assumed(speed).items()
         if (name != "routing" or speed.touched_share is not None) and (name != "plan" or speed.devices > 1)
     )
-    return f"ceiling: {CEILING}; perfect overlap, no communication, no latency; estimate. assumed: {said}"
+    return f"ceiling: {ceiling_words(speed)}; perfect overlap, no communication, no latency; estimate. assumed: {said}"
 
 
 def _warnings(speed: Speed) -> Iterable[str]:

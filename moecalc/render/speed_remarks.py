@@ -83,15 +83,21 @@ def _sources(speed: Speed) -> list[str]:
 
 def measured_words(found: Measured, speed: Speed) -> str:
     """What a measured figure says: possible or not, and how much of the devices it uses."""
-    used = f"{format_percent(found.mbu)} of the bandwidth (MBU)"
+    used = f"{format_percent(found.mbu)} of the bandwidth (MBU"
+    if found.mbu_same_experts < found.mbu:
+        used += f" under {speed.routing.words} routing; {format_percent(found.mbu_same_experts)} if all share experts"
+    used += ")"
     if found.mfu is not None:
         used += f", {format_percent(found.mfu)} of the dense peak (MFU)"
     step = f"measured {found.text}: a step of {duration(found.step_seconds)}"
+    if found.verdict == "with speculation":
+        return f"{step} for each token is faster than one token a step can be, and possible with this speculation"
     if found.verdict == "impossible":
         ratio = float(speed.decode.unconditional.seconds) / found.step_seconds
+        more = "several" if speed.speculation is None else "more"
         return (
             f"{step} is impossible under this ceiling, {ratio:.2f}x above it whatever the routing: another batch, "
-            "context, quantization or device was measured, or several tokens come of a step (`--speculate`)"
+            f"context, quantization or device was measured, or {more} tokens came of a step (speculative decoding)"
         )
     if found.verdict == "above routing":
         return f"{step} is above the ceiling of {speed.routing.words} routing, and possible where tokens share experts"
@@ -129,7 +135,14 @@ def _turns(speed: Speed) -> list[str]:
     if found is None:
         return []
     stages = speed.plan.pipeline
-    each = "1 sequence" if found.batch == 1 else f"{found.batch:,} sequences"
+    most, least = found.sizes[0], found.sizes[-1]
+    each = (
+        "1 sequence"
+        if most == 1
+        else f"{most:,} sequences"
+        if most == least
+        else f"{least:,} or {most:,} sequences"
+    )
     if found.stage is None:
         step = "that one has passed all stages"
     else:

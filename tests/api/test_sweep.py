@@ -247,3 +247,16 @@ def test_the_table_fits_the_width(in_dollars, columns):
     head = next(line for line in sweep_text(found, columns).splitlines() if line.startswith("per user  "))
     assert ("expected $" if in_dollars else "expected/GPU") in head
     assert "pick" in head
+
+
+def test_a_pick_where_expectations_end_says_so_and_batches_beyond_give_that_reason():
+    found = moecalc.sweep("qwen3-30b-a3b", "h200", batches="1..4096", slo=LIMITS)
+    pick = found.as_expected
+    assert "is far from what was measured in `served`" in pick.beyond
+    said = " ".join(sweep_text(found, 100).split())
+    assert f"batch {pick.point.batch:,} is the largest of which anything is expected under this plan" in said
+    several = [point for point in found.points if point.on.plan.pipeline == 1 and point.batch > 1]
+    beyond = [point.expected for point in several if isinstance(point.expected, NoExpectation)]
+    assert beyond
+    assert all("served" in lacking.reason for lacking in beyond)
+    assert swept().as_expected.beyond is None

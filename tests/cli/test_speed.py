@@ -123,6 +123,24 @@ def test_what_of_the_pick_is_not_held_is_said():
     assert "first token" not in run("moecalc speed llama-3.1-8b --gpu h100 --slo 'tpot<20ms'").stdout
 
 
+@pytest.mark.parametrize(
+    ("figure", "says"),
+    [
+        ("111tok/s", "uses 51.5% of the bandwidth"),
+        ("400tok/s", "is faster than one token a step can be, and possible with this speculation"),
+        ("900tok/s", "is impossible under this ceiling"),
+    ],
+)
+def test_a_measured_figure_is_held_against_the_speculation_asked_about(figure, says):
+    said = run(f"moecalc speed llama-3.1-8b --gpu h100 --speculate 3 --accept 0.7 --measured {figure}")
+    assert says in " ".join(said.stdout.split())
+
+
+def test_utilization_of_a_mixture_names_its_routing():
+    said = run("moecalc speed gpt-oss-120b --gpu h100 --batch 32 --measured 111tok/s").stdout
+    assert re.search(r"\(MBU under uniform routing; 1\.0\d% if all share experts\)", " ".join(said.split()))
+
+
 def test_speculation_over_named_batches():
     done = run("moecalc speed deepseek-v3 --gpu 8xh200 --batch 1,32,512 --speculate 1 --accept 0.85", 80)
     rows = [line for line in done.stdout.splitlines() if line.startswith("batch ")]

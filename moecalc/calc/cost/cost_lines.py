@@ -135,7 +135,7 @@ def _lines(cost: Cost) -> Iterator[Line]:
             "cost.output_speculative_usd_per_million_tokens",
             f"output, {cost.speculation.drafted} tokens drafted a step, $ per M tokens",
             cost.speculative_usd_per_million(cost.gain),
-            f"{at_ceiling(cost)}; {cost.speculation.acceptance:.0%} accepted; {cost.speculation.draft}",
+            f"{at_ceiling(cost)}; {cost.speculation.words}; {cost.speculation.draft}",
         )
     if cost.input is None:
         yield Line(

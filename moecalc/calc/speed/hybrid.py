@@ -16,6 +16,7 @@ from moecalc.calc.deploy.offload import Demand, Holds, Layers, Offload
 from moecalc.calc.deploy.reading import Reading
 from moecalc.calc.speed.roofline import Roofline, StepTime, Work
 from moecalc.calc.speed.traffic import SHARED, UNIFORM, Routing
+from moecalc.calc.speed.turns import dealt
 from moecalc.errors import UndeterminedError
 from moecalc.ir.numeric import Number
 from moecalc.ir.step import Step
@@ -86,12 +87,18 @@ class Placement(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     def decode(self, batch: int, context: int, routing: Routing = UNIFORM) -> StepTime:
         """A token for each sequence: all of them in one step, or dealt out to the parts in turn."""
         whole = self.parts(batch, routing, batch)
-        turns = min(batch, len(whole))
-        own = -(-batch // turns)
-        part = [part.seconds for part in self.parts(own, routing, own)]
-        in_turn = max(sum(part), turns * max(part))
-        seconds = min(sum(part.seconds for part in whole), in_turn)
+        in_turn = [
+            self._in_turn(dealt(batch, turns), routing) for turns in range(2, min(batch, len(whole)) + 1)
+        ]
+        seconds = min([sum(part.seconds for part in whole), *in_turn])
         return self._step(whole, seconds, 0.0, batch * self._flops(Work(Step.decode(context))))
+
+    def _in_turn(self, sizes: tuple[int, ...], routing: Routing) -> float:
+        """Seconds of a step whose micro-batches pass in turn: the largest one's way, or the slowest part's work."""
+        of_size = {size: [part.seconds for part in self.parts(size, routing, size)] for size in set(sizes)}
+        by_part = zip(*(of_size[size] for size in sizes), strict=True)
+        slowest: float = max(sum(work) for work in by_part)
+        return max(sum(of_size[sizes[0]]), slowest)
 
     def prefill(self, prompt: int, routing: Routing = UNIFORM) -> StepTime:
         """One prompt, its chunks in turn: no faster than its slowest part, nor than a GPU multiplies its layers."""

@@ -17,7 +17,7 @@ _FIGURE = re.compile(
     re.IGNORECASE,
 )
 
-Verdict = Literal["possible", "above routing", "impossible"]
+Verdict = Literal["possible", "above routing", "with speculation", "impossible"]
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,10 +27,13 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     step_seconds: float
     mbu: float
     """Of the bytes that a step reads under the routing assumption."""
+    mbu_same_experts: float
+    """Of those where all tokens of the step share their experts: no fewer can have been read."""
     mfu: float | None
     """None where no peak is known."""
     verdict: Verdict
-    """above routing: faster than the routing assumption allows, not than tokens that share their experts do."""
+    """above routing: faster than the routing assumption allows, not than tokens that share their experts do; with
+    speculation: faster than one token a step allows, not than the speculation that was asked about."""
 
 
 def step_seconds(text: str, batch: int, devices: int) -> float:
@@ -55,18 +58,28 @@ def step_seconds(text: str, batch: int, devices: int) -> float:
 
 
 def against(
-    text: str, seconds: float, ceiling: StepTime, unconditional: StepTime, bounded: bool, stages: int = 1
+    text: str,
+    seconds: float,
+    ceiling: StepTime,
+    unconditional: StepTime,
+    bounded: bool,
+    stages: int = 1,
+    speculative: float | None = None,
 ) -> Measured:
-    """Hold a measured step against the ceilings. Utilization is that of all devices, the stages of a pipeline too."""
+    """Hold a measured step against the ceilings. Utilization is that of all devices, the stages of a pipeline too.
+
+    `speculative` are the seconds between two tokens of a sequence at the ceiling of speculative decoding.
+    """
     verdict: Verdict = "possible"
     if seconds < unconditional.seconds:
-        verdict = "impossible"
+        verdict = "impossible" if speculative is None or seconds < speculative else "with speculation"
     elif seconds < ceiling.seconds:
         verdict = "above routing"
     return Measured(
         text=text,
         step_seconds=seconds,
         mbu=float(ceiling.memory_seconds) / stages / seconds,
+        mbu_same_experts=float(unconditional.memory_seconds) / stages / seconds,
         mfu=float(ceiling.compute_seconds) / stages / seconds if bounded else None,
         verdict=verdict,
     )

@@ -183,14 +183,43 @@ class Roofline(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         whole = self._once(work, costs, batch, own, routing)
         if plan.pipeline == 1:
             return whole
-        # Sequences can be dealt out to the stages in turn: each passes all stages, no stage does more than its share.
-        parts = minimum(own, plan.pipeline)
-        part_batch, part_own = -(-batch // parts), -(-own // parts)
-        part = self._once(work, costs, part_batch, part_own, routing)
-        in_turn = maximum(part.seconds, parts * self._longest(work, costs, part_batch, part_own, routing))
+        # More micro-batches than stages only make every stage read its weights more often.
+        fastest = whole.seconds
+        for parts in range(2, plan.pipeline + 1):
+            in_turn = self._in_turn(work, costs, batch, minimum(own, parts), routing)
+            fastest = minimum(fastest, in_turn)
         if not work.is_decode:  # chunks of a prompt follow each other through the stages
-            in_turn = minimum(in_turn, self._longest(work, costs, batch, own, routing))
-        return msgspec.structs.replace(whole, seconds=minimum(whole.seconds, in_turn))
+            fastest = minimum(fastest, self._longest(work, costs, batch, own, routing))
+        return msgspec.structs.replace(whole, seconds=fastest)
+
+    def _in_turn(
+        self, work: Work, costs: tuple[_Cost, ...], batch: Number, parts: Number, routing: Routing
+    ) -> Number:
+        """Sequences dealt out evenly to `parts` micro-batches: each passes all stages, every stage does them all."""
+        small, large = batch // parts, -(-batch // parts)
+        larger = batch - small * parts
+        passing: Number = 0
+        waiting: Number = 0
+        for index in range(self.plan.pipeline):
+            of_large, of_small = (
+                self._stage_seconds(index, work, costs, size, -(-size // self.plan.replicas), routing)
+                for size in (large, small)
+            )
+            passing = passing + of_large
+            waiting = maximum(waiting, larger * of_large + (parts - larger) * of_small)
+        return maximum(passing, waiting)
+
+    def _stage_seconds(
+        self,
+        index: int,
+        work: Work,
+        costs: tuple[_Cost, ...],
+        batch: Number,
+        own: Number,
+        routing: Routing,
+    ) -> Number:
+        memory, compute, _, _ = self._stage(index, work, costs, batch, own, routing)
+        return maximum(memory, compute)
 
     def _once(
         self, work: Work, costs: tuple[_Cost, ...], batch: Number, own: Number, routing: Routing
@@ -211,8 +240,7 @@ class Roofline(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     ) -> Number:
         longest: Number = 0
         for index in range(self.plan.pipeline):
-            memory, compute, _, _ = self._stage(index, work, costs, batch, own, routing)
-            longest = maximum(longest, maximum(memory, compute))
+            longest = maximum(longest, self._stage_seconds(index, work, costs, batch, own, routing))
         return longest
 
     def _stage(

@@ -64,6 +64,17 @@ class Speculation(msgspec.Struct, frozen=True, kw_only=True):
     """What drafts, in words."""
     gains: tuple[Gain, ...]
 
+    @property
+    def share(self) -> float:
+        """Of all drafted tokens, those that are accepted: what engines report as their rate; at most `acceptance`."""
+        return (self.accepted - 1) / self.drafted
+
+    @property
+    def words(self) -> str:
+        """What is assumed of drafted tokens, and what that comes to."""
+        each = f"each accepted with probability {self.acceptance:g} where those before it are"
+        return f"{self.drafted} drafted a step, {each}: {self.share:.0%} of all, and {self.accepted:.2f} tokens a step"
+
 
 class Drafter(msgspec.Struct, frozen=True, kw_only=True):
     """Prediction modules as a roofline of their own, on the devices of the last stage."""
@@ -99,12 +110,12 @@ def check(drafted: int | None, acceptance: float | None) -> None:
     if acceptance is None:
         raise InputError(
             f"`--speculate {drafted}` without an acceptance rate: it decides whether anything is gained",
-            hint="add `--accept 0.7`, the share of drafted tokens that your engine reports as accepted",
+            hint="add `--accept 0.7`: how likely a drafted token is accepted where those before it were",
         )
     if isinstance(drafted, bool) or not 1 <= drafted <= MOST_DRAFTED:
         raise InputError(f"`--speculate` is {drafted!r}", hint=f"a whole number from 1 to {MOST_DRAFTED}")
     if isinstance(acceptance, bool) or not 0 <= acceptance <= 1:
-        raise InputError(f"`--accept` is {acceptance!r}", hint="a share from 0 to 1, e.g. 0.7")
+        raise InputError(f"`--accept` is {acceptance!r}", hint="a probability from 0 to 1, e.g. 0.7")
 
 
 def shown_batches(most: int | None, asked: int) -> tuple[int, ...]:

@@ -203,11 +203,10 @@ class Speed(Answer, msgspec.Struct, frozen=True, dict=True, kw_only=True):
         found = self.turns
         return decode_groups(
             self.roofline,
-            self.decode.batch if found is None else found.batch,
+            (self.decode.batch,) if found is None else found.worked_on,
             self.decode.context,
             self.routing,
             stages=None if found is None else found.stages,
-            times=1 if found is None else found.times,
         )
 
     @cached_property

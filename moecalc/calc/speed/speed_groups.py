@@ -1,6 +1,7 @@
 """Where the bytes and FLOPs of a decode step are, by component: the same sums as the roofline's, cut by role."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 
 import msgspec
 
@@ -52,19 +53,46 @@ class _Sums:
 
 def decode_groups(
     roofline: Roofline,
-    batch: int,
+    batches: Iterable[int],
     context: int,
     routing: Routing = UNIFORM,
     stages: tuple[int, ...] | None = None,
-    times: int = 1,
 ) -> tuple[GroupTime, ...]:
     """The components of a decode step, the slowest first; memory and compute each sum to the step's.
 
-    Of the pipeline stages named, or of all one after another; `times` such steps.
+    Of the pipeline stages named, or of all one after another; of several batches one behind the other.
     """
+    sums: dict[str, _Sums] = defaultdict(_Sums)
+    for batch, times in Counter(batches).items():
+        _add(sums, roofline, batch, times, context, routing, stages)
+    made = [
+        GroupTime(
+            name=name,
+            weight_bytes=part.weight_bytes,
+            state_bytes=part.state_bytes,
+            flops=part.flops,
+            memory_seconds=part.memory_seconds,
+            compute_seconds=part.compute_seconds,
+            formats=tuple(sorted(part.formats, key=lambda format_: -part.formats[format_])),
+        )
+        for name, part in sums.items()
+        if part.flops or part.weight_bytes or part.state_bytes
+    ]
+    return tuple(sorted(made, key=lambda group: -max(group.memory_seconds, group.compute_seconds)))
+
+
+def _add(
+    sums: dict[str, _Sums],
+    roofline: Roofline,
+    batch: int,
+    times: int,
+    context: int,
+    routing: Routing,
+    stages: tuple[int, ...] | None,
+) -> None:
+    """`times` steps of a batch, added to the sums by component."""
     plan, work = roofline.plan, Work(Step.decode(context))
     own = -(-batch // plan.replicas)
-    sums: dict[str, _Sums] = defaultdict(_Sums)
     for index, stage in enumerate(roofline.sharded.stages):
         if stages is not None and index not in stages:
             continue
@@ -85,31 +113,17 @@ def decode_groups(
             )
             read = float(reads.weight_bytes(own, roofline.expert_tokens(batch), routing))
             state_read = float(own * reads.state_bytes(context)) if states else 0.0
-            sums[name].weight_bytes += read
-            sums[name].state_bytes += state_read
-            sums[name].memory_seconds += (read + state_read) / machine.bandwidth
+            sums[name].weight_bytes += times * read
+            sums[name].state_bytes += times * state_read
+            sums[name].memory_seconds += times * (read + state_read) / machine.bandwidth
         choices = work.choices(roofline.form(work, index))
         always, routed = (roofline.layer_share(index) * share for share in roofline.shares(batch))
         for format_, ops in roofline.ops.items():
             for op in ops:
                 if op.component is not Component.LANGUAGE or not op.counts_under(choices):
                     continue
-                flops = float((routed if op.pool else always) * op.flops(work.step, choices))
+                flops = times * float((routed if op.pool else always) * op.flops(work.step, choices))
                 part = sums[component_of(op.role)]
                 part.flops += flops
                 part.compute_seconds += machine.seconds(flops, format_)
                 part.formats[format_] += flops
-    made = [
-        GroupTime(
-            name=name,
-            weight_bytes=times * part.weight_bytes,
-            state_bytes=times * part.state_bytes,
-            flops=times * part.flops,
-            memory_seconds=times * part.memory_seconds,
-            compute_seconds=times * part.compute_seconds,
-            formats=tuple(sorted(part.formats, key=lambda format_: -part.formats[format_])),
-        )
-        for name, part in sums.items()
-        if part.flops or part.weight_bytes or part.state_bytes
-    ]
-    return tuple(sorted(made, key=lambda group: -max(group.memory_seconds, group.compute_seconds)))

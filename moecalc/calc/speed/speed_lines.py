@@ -19,6 +19,12 @@ CACHE_BYTES = 256 * 2**20
 that stay in it from step to step are not read from memory."""
 
 
+def ceiling_words(speed: Speed) -> str:
+    """What the ceiling holds for."""
+    dealt_out = "; a pipeline's sequences in micro-batches of equal size, as many as are fastest"
+    return CEILING + (dealt_out if speed.turns is not None else "")
+
+
 def speed_report(speed: Speed) -> Report:
     """`moecalc speed MODEL` at one batch."""
     return Report(
@@ -187,7 +193,7 @@ def _lines(speed: Speed) -> Iterable[Line]:
         ceiling,
         rate,
         under,
-        formula=CEILING,
+        formula=ceiling_words(speed),
     )
     yield line(
         "decode.ceiling_tokens_per_second_per_user",
@@ -307,6 +313,7 @@ def _speculation(found: Speculation | None, most: int | None) -> dict[str, Any] 
         "drafted": found.drafted,
         "acceptance": found.acceptance,
         "accepted_tokens_per_step": found.accepted,
+        "accepted_share": found.share,
         "draft": found.draft,
         "expected": expectation(NoExpectation(UNMEASURED)),
         "gains": [
@@ -332,6 +339,7 @@ def _measured(speed: Speed) -> dict[str, Any] | None:
         "text": found.text,
         "step_seconds": found.step_seconds,
         "mbu": found.mbu,
+        "mbu_same_experts": found.mbu_same_experts,
         "mfu": found.mfu,
         "verdict": found.verdict,
     }

@@ -176,6 +176,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     loaded: Expected | NoExpectation | None = None
     """The first token of a request among the others of the batch, which no limit is held against; None of a request
     alone, and at the ceiling, which has no queue."""
+    beyond: str | None = None
+    """Why nothing is expected of the next larger batch that fits: it may be cheaper; None where something is."""
 
 
 class Sweep(Answer, msgspec.Struct, frozen=True, kw_only=True):

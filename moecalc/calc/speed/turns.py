@@ -1,9 +1,9 @@
 """A decode step of a pipeline in parts: sequences dealt out to its stages in turn, and what of that binds.
 
-With as many micro-batches as stages, every stage works on one of them while the others work on theirs. A sequence gets
-its next token when its micro-batch has passed all stages, and no sooner than the slowest stage is done with all of
-them: the longer of the two is the step (`Roofline.decode`). Each micro-batch reads the weights anew. Of a single point
-only.
+Sequences are dealt out evenly to micro-batches, of which every stage works on one while the others work on theirs. A
+sequence gets its next token when its micro-batch has passed all stages, and no sooner than the slowest stage is done
+with all of them: the longer of the two is the step (`Roofline.decode`). Each micro-batch reads the weights anew, so
+fewer of them than stages may be the faster. Of a single point only.
 """
 
 import msgspec
@@ -15,14 +15,17 @@ from moecalc.calc.speed.traffic import UNIFORM, Routing
 class Turns(msgspec.Struct, frozen=True, kw_only=True):
     """How sequences take turns, and the part of that which takes as long as a step."""
 
-    parts: int
-    """Micro-batches: each copy of attention deals out its own sequences so."""
-    batch: int
-    """Sequences of one of them, over all copies of attention."""
+    sizes: tuple[int, ...]
+    """Sequences of each micro-batch, over all copies of attention; they differ by one at most, the largest first."""
     stage: int | None
     """The slowest stage, where the step is its work on all micro-batches; None where it is one's way through all."""
     step: StepTime
-    """What is done in that time: by the slowest stage, or by all stages on one micro-batch."""
+    """What is done in that time: by the slowest stage, or by all stages on the largest micro-batch."""
+
+    @property
+    def parts(self) -> int:
+        """Micro-batches: each copy of attention deals out its own sequences so."""
+        return len(self.sizes)
 
     @property
     def stages(self) -> tuple[int, ...] | None:
@@ -30,26 +33,39 @@ class Turns(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.stage is None else (self.stage,)
 
     @property
-    def times(self) -> int:
-        """How many micro-batches are worked on in that time."""
-        return 1 if self.stage is None else self.parts
+    def worked_on(self) -> tuple[int, ...]:
+        """Sizes of the micro-batches that are worked on in that time."""
+        return self.sizes[:1] if self.stage is None else self.sizes
 
 
 def turns(roofline: Roofline, batch: int, context: int, routing: Routing = UNIFORM) -> Turns | None:
     """How a decode step is dealt out to the stages; None where all sequences pass them at once, which is no slower."""
     plan = roofline.plan
-    parts = min(-(-batch // plan.replicas), plan.pipeline)
-    if parts == 1:
+    most = min(-(-batch // plan.replicas), plan.pipeline)
+    if most == 1:
         return None
-    part = -(-batch // parts)
-    stages = roofline.stages(part, context, routing)
-    passing = _sum(stages)
-    slowest = max(range(plan.pipeline), key=lambda index: stages[index].seconds)
-    waiting = _sum((stages[slowest],) * parts)
-    step = max(passing, waiting, key=lambda found: found.seconds)
-    if _sum(roofline.stages(batch, context, routing)).seconds <= step.seconds:
-        return None
-    return Turns(parts=parts, batch=part, stage=None if step is passing else slowest, step=step)
+    whole = _sum(roofline.stages(batch, context, routing))
+    tried = [_in_turn(roofline, dealt(batch, parts), context, routing) for parts in range(2, most + 1)]
+    best = min(tried, key=lambda found: found.step.seconds)
+    return None if whole.seconds <= best.step.seconds else best
+
+
+def dealt(batch: int, parts: int) -> tuple[int, ...]:
+    """Sequences of as many micro-batches: as even as they can be, the larger ones first."""
+    each, more = divmod(batch, parts)
+    return (each + 1,) * more + (each,) * (parts - more)
+
+
+def _in_turn(roofline: Roofline, sizes: tuple[int, ...], context: int, routing: Routing) -> Turns:
+    of_size = {size: roofline.stages(size, context, routing) for size in set(sizes)}
+    passing = _sum(of_size[sizes[0]])
+    by_stage = [
+        _sum(tuple(of_size[size][stage] for size in sizes)) for stage in range(roofline.plan.pipeline)
+    ]
+    slowest = max(range(len(by_stage)), key=lambda stage: by_stage[stage].seconds)
+    if passing.seconds >= by_stage[slowest].seconds:
+        return Turns(sizes=sizes, stage=None, step=passing)
+    return Turns(sizes=sizes, stage=slowest, step=by_stage[slowest])
 
 
 def step_of(roofline: Roofline, batch: int, context: int, routing: Routing = UNIFORM) -> StepTime:

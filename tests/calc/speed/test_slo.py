@@ -90,5 +90,6 @@ def test_a_measured_step_against_both_ceilings(seconds, verdict):
     found = against("x", seconds, step(0.02), step(0.01), bounded=True)
     assert found.verdict == verdict
     assert found.mbu == pytest.approx(0.02 / seconds)
+    assert found.mbu_same_experts == pytest.approx(0.01 / seconds)
     assert found.mfu == pytest.approx(0.005 / seconds)
     assert against("x", seconds, step(0.02), step(0.01), bounded=False).mfu is None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from moecalc.calc.speed.communication import all_reduce_bytes, decode_communication, other_ranks
-from moecalc.calc.speed.speculation import accepted_tokens, drafter_of, speculate
+from moecalc.calc.speed.speculation import Speculation, accepted_tokens, drafter_of, speculate
 from moecalc.calc.speed.speed import binding, changes
 from moecalc.calc.speed.speed_groups import decode_groups
 from moecalc.calc.speed.sweep import FEW, decode_grid
@@ -81,7 +81,7 @@ def test_a_verified_single_position_is_a_decode_step():
 def test_components_sum_to_the_step(config, plan):
     roofline = roofline_of(config, plan)
     for batch, context in ((1, 4096), (48, 1000)):
-        step, groups = roofline.decode(batch, context), decode_groups(roofline, batch, context)
+        step, groups = roofline.decode(batch, context), decode_groups(roofline, (batch,), context)
         assert sum(g.memory_seconds for g in groups) == pytest.approx(step.memory_seconds, rel=1e-12)
         assert sum(g.compute_seconds for g in groups) == pytest.approx(step.compute_seconds, rel=1e-12)
         assert sum(g.state_bytes for g in groups) == pytest.approx(step.state_bytes, rel=1e-12)
@@ -231,6 +231,16 @@ def test_speculation_gains_at_batch_1_and_loses_where_arithmetic_binds():
     alone, many = speculate(roofline, None, (1, 4096), 128, 3, 0.7)
     assert alone.speedup > 2.4
     assert many.speedup < 1
+
+
+def test_the_share_that_engines_report_is_below_the_chance_of_each():
+    """Of three drafted at 0.7 each: 0.7, 0.7^2 and 0.7^3 are accepted on average, which is 51% of them."""
+    told = Speculation(drafted=3, acceptance=0.7, accepted=accepted_tokens(3, 0.7), draft="", gains=())
+    assert told.share == pytest.approx((0.7 + 0.49 + 0.343) / 3)
+    assert (
+        "accepted with probability 0.7 where those before it are: 51% of all, and 2.53 tokens a step"
+        in told.words
+    )
 
 
 def test_drafting_and_checking_cost_more_than_a_plain_step():
