@@ -31,6 +31,7 @@ from moecalc.calc.speed.sweep import (
     decode_grid,
     expected_frontier,
     frontier,
+    slow_words,
     unjudged,
 )
 from moecalc.calc.speed.traffic import Routing
@@ -151,7 +152,7 @@ def sweep(
         busy=None if terms is None else terms.share,
         notes=tuple(notes),
         defaults=settled | _defaults(setting, terms),
-        warnings=(*found.warnings, *workload.warnings),
+        warnings=(*found.warnings, *workload.warnings, *slow_words(len(points))),
     )
 
 

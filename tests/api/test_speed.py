@@ -217,6 +217,19 @@ def test_parts_of_an_offload_add_up():
     assert "measurements" in found.decode.expected.reason
 
 
+def test_shared_experts_on_a_gpu_run_while_routed_ones_are_read_from_ram():
+    """By hand: 58 layers with one shared expert of 3 x 2,048 x 7,168 weights, beside routed ones in RAM."""
+    found = speed("deepseek-v3", on("rtx-4090", ram="1TiB", ram_bandwidth="400GB/s"), quant="q4_k_m")
+    gpu, ram = found.hybrid.parts
+    saved = gpu.seconds + ram.seconds - float(found.decode.ceiling.seconds)
+    parameters = 58 * 3 * 2048 * 7168
+    assert 4.5 * parameters / 8 < saved * 1008e9 < 6.6 * parameters / 8  # between Q4_K and Q6_K
+    plain = speed("gpt-oss-120b", on("rtx-4090", ram="128GiB", ram_bandwidth="80GB/s"))
+    assert float(plain.decode.ceiling.seconds) == pytest.approx(
+        sum(part.seconds for part in plain.hybrid.parts)
+    )
+
+
 def test_the_spread_of_offload_is_told_of_both_phases():
     placed = speed("gpt-oss-120b", on("rtx-4090", ram="128GiB", ram_bandwidth="80GB/s"))
     for phase, regime in (("decode", "decode-b1-hybrid"), ("prefill", "prefill-b1-hybrid")):

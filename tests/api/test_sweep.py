@@ -4,8 +4,10 @@ import pytest
 
 import moecalc
 from moecalc.api.sweep import MOST_EXPECTED
+from moecalc.calc.speed import sweep
 from moecalc.calc.speed.expectation import Expected, NoExpectation
 from moecalc.calc.speed.speculation import BATCHES, shown_batches
+from moecalc.calc.speed.sweep import slow_words
 from moecalc.errors import InputError
 from moecalc.render.sweep import sweep_text
 
@@ -260,3 +262,11 @@ def test_a_pick_where_expectations_end_says_so_and_batches_beyond_give_that_reas
     assert beyond
     assert all("served" in lacking.reason for lacking in beyond)
     assert swept().as_expected.beyond is None
+
+
+def test_a_large_sweep_without_numpy_says_what_would_make_it_faster(monkeypatch):
+    assert slow_words(100_000) == []
+    monkeypatch.setattr(sweep, "_numpy", lambda: None)
+    assert slow_words(sweep.MANY) == []
+    (said,) = slow_words(100_000)
+    assert "moecalc[arrays]" in said

@@ -1,13 +1,15 @@
 """Part of a model in the host's RAM: the ceiling of decoding and of reading prompts under an offload placement.
 
 Layers run one after another, on a GPU or on the CPU, so a token's times in all parts add up: what each GPU reads over
-its bandwidth, what lies in RAM over that of the RAM. Several sequences, or the chunks of a prompt, can follow each
-other through the parts. The CPU's arithmetic is not known, so bandwidth alone bounds its part: a prompt reads what lies
-there once at least, be it multiplied by the CPU or sent to a GPU first. That no program beats this does not say how
-near one comes.
+its bandwidth, what lies in RAM over that of the RAM. Shared experts on a GPU need not wait for the routed ones of their
+layer, which are read from RAM meanwhile: so much is taken off. Several sequences, or the chunks of a prompt, can follow
+each other through the parts. The CPU's arithmetic is not known, so bandwidth alone bounds its part: a prompt reads what
+lies there once at least, be it multiplied by the CPU or sent to a GPU first. That no program beats this does not say
+how near one comes.
 """
 
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -90,15 +92,31 @@ class Placement(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         in_turn = [
             self._in_turn(dealt(batch, turns), routing) for turns in range(2, min(batch, len(whole)) + 1)
         ]
-        seconds = min([sum(part.seconds for part in whole), *in_turn])
+        seconds = min([self._way(whole), *in_turn])
         return self._step(whole, seconds, 0.0, batch * self._flops(Work(Step.decode(context))))
 
     def _in_turn(self, sizes: tuple[int, ...], routing: Routing) -> float:
         """Seconds of a step whose micro-batches pass in turn: the largest one's way, or the slowest part's work."""
-        of_size = {size: [part.seconds for part in self.parts(size, routing, size)] for size in set(sizes)}
+        of_size = {size: self.parts(size, routing, size) for size in set(sizes)}
         by_part = zip(*(of_size[size] for size in sizes), strict=True)
-        slowest: float = max(sum(work) for work in by_part)
-        return max(sum(of_size[sizes[0]]), slowest)
+        slowest: float = max(sum(part.seconds for part in work) for work in by_part)
+        return max(self._way(of_size[sizes[0]]), slowest)
+
+    def _way(self, parts: tuple[Reading, ...]) -> float:
+        """Seconds of one way through all parts, at least."""
+        ram = parts[-1]
+        return sum(part.seconds for part in parts) - min(
+            self._shared_seconds, ram.expert_bytes / ram.bytes_per_second
+        )
+
+    @cached_property
+    def _shared_seconds(self) -> float:
+        """To read all shared experts, on the slowest GPU."""
+        weights = (weight for weight in self.roofline.sharded.ledger.weights if weight.role.group == "shared")
+        size = sum(self.layers.precision.bytes_of(weight) for weight in weights)
+        return float(size) / min(
+            self.roofline.machine(index).bandwidth for index in range(len(self.offload.gpus))
+        )
 
     def prefill(self, prompt: int, routing: Routing = UNIFORM) -> StepTime:
         """One prompt, its chunks in turn: no faster than its slowest part, nor than a GPU multiplies its layers."""

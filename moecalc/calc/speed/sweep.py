@@ -76,6 +76,18 @@ def _numpy() -> Any:
     return np
 
 
+MANY = 2_000
+"""Points of which a sweep without numpy takes a second or so."""
+
+
+def slow_words(points: int) -> list[str]:
+    """What makes a large sweep faster, where it is not there."""
+    if points <= MANY or _numpy() is not None:
+        return []
+    slow = f"{points:,} points were evaluated one by one"
+    return [f"{slow}: with numpy (pip install 'moecalc[arrays]') it takes about a hundredth of the time"]
+
+
 class Deployed(msgspec.Struct, frozen=True, kw_only=True):
     """A plan on devices that holds the model."""
 
