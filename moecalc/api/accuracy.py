@@ -14,7 +14,8 @@ def accuracy(runs: str | None = None) -> Accuracy:
     models = {name: group for group, names in groups.models.items() for name in names}
     devices = {name: group for group, names in groups.devices.items() for name in names}
     known = {
-        m.id: Known(m.regime, models[m.model], devices[m.device], m.source, m.engine) for m in measurements()
+        m.id: Known(m.regime, models[m.model], devices[m.device], m.source, m.engine, m.metric)
+        for m in measurements()
     }
     found = accuracy_of(left_out(), ceilings(), known)
     if runs is None:
@@ -24,5 +25,7 @@ def accuracy(runs: str | None = None) -> Accuracy:
 
     stored = stored_runs(runs).runs
     return Accuracy(
-        regimes=(*found.regimes, *profiled(stored)), ceilings=(*found.ceilings, *ceilings_of(stored))
+        regimes=(*found.regimes, *profiled(stored)),
+        ceilings=(*found.ceilings, *ceilings_of(stored)),
+        not_held=found.not_held,
     )

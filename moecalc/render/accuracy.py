@@ -52,7 +52,10 @@ def accuracy_text(found: Accuracy) -> str:
     parts = [bold(lines[0]), *lines[1:], "", *paragraph(NOTE, columns), *_wide(found, columns)]
     parts += ["", bold(behind[0]), *behind[1:]]
     parts += ["", bold(counts[0]), *counts[1:], "", *paragraph(CEILINGS, columns)]
-    return "\n".join([*parts, *_beaten(found, columns), *_sources(found, columns)])
+    parts += _beaten(found, columns)
+    if found.not_held:
+        parts += ["", *(line for said in _not_held(found) for line in paragraph(said, columns))]
+    return "\n".join([*parts, *_sources(found, columns)])
 
 
 def accuracy_markdown(found: Accuracy) -> str:
@@ -67,8 +70,17 @@ def accuracy_markdown(found: Accuracy) -> str:
             markdown_table([[*HEADER, "engines (rows)", "sources (rows)"], *rows]),
             *[NOTE, *_imprecise(found)],
             *[markdown_table(counts), CEILINGS],
+            *_not_held(found),
         ]
     )
+
+
+def _not_held(found: Accuracy) -> list[str]:
+    """What is kept of the measurements and held against nothing."""
+    return [
+        f"kept and held against nothing: {entry.rows} rows ({_all(entry.regimes)}): {entry.reason}"
+        for entry in found.not_held
+    ]
 
 
 def _row(line: RegimeAccuracy) -> list[str]:

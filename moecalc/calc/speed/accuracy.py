@@ -65,11 +65,25 @@ class CeilingCount(msgspec.Struct, frozen=True, kw_only=True):
     """Those faster than the one under uniform routing."""
 
 
+class NotHeld(msgspec.Struct, frozen=True, kw_only=True):
+    """Measurements that are kept and held against nothing."""
+
+    reason: str
+    rows: int
+    regimes: dict[str, int]
+    """Rows of each."""
+
+
+WHOLE_REQUESTS = "output per second of whole requests, prompts among them: no step is timed"
+NO_LENGTH = "prompts of a length, or in a number, that is not stated"
+
+
 class Accuracy(Answer, msgspec.Struct, frozen=True, kw_only=True):
     """What `moecalc accuracy` says."""
 
     regimes: tuple[RegimeAccuracy, ...]
     ceilings: tuple[CeilingCount, ...]
+    not_held: tuple[NotHeld, ...] = ()
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -80,6 +94,7 @@ class Known(msgspec.Struct, frozen=True):
     device: str
     source: str
     engine: str
+    metric: str
 
 
 def accuracy_of(
@@ -110,6 +125,22 @@ def accuracy_of(
     return Accuracy(
         regimes=tuple(lines),
         ceilings=tuple(_count(regime, limits) for regime, limits in sorted(held.items())),
+        not_held=_not_held(
+            known, {row.id for row in every} | {one.id for found in held.values() for one in found}
+        ),
+    )
+
+
+def _not_held(known: Mapping[str, Known], judged: set[str]) -> tuple[NotHeld, ...]:
+    """Why the others cannot be: a prediction is of a decode step, or of a prompt."""
+    found: dict[str, Counter[str]] = {}
+    for name, row in known.items():
+        if name not in judged:
+            reason = WHOLE_REQUESTS if row.metric.startswith("output") else NO_LENGTH
+            found.setdefault(reason, Counter())[row.regime] += 1
+    return tuple(
+        NotHeld(reason=reason, rows=regimes.total(), regimes=dict(sorted(regimes.items())))
+        for reason, regimes in sorted(found.items(), key=lambda entry: -entry[1].total())
     )
 
 
