@@ -76,7 +76,7 @@ class RankNetwork(Network):
                 hint="`moecalc speed` computes it all the same",
             )
         parts = [name for name in ALONE if getattr(layer, name, None) is not None]
-        parts += ["streams"] if self.streams is not None else []
+        parts += [name for name in ("streams", "loop", "score_bias") if getattr(self, name) is not None]
         parts += ["experts of heads"] if any(isinstance(m, AttentionExperts) for m in layer.mixers) else []
         if parts:
             raise InputError(

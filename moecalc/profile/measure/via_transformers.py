@@ -1,6 +1,7 @@
 """`--via transformers`: that library's own module of a config, with the weights it starts training from."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from moecalc.errors import InputError
@@ -9,6 +10,17 @@ from moecalc.profile.measure.torch_errors import is_out_of_memory
 
 CHUNK = 2048
 """Tokens that a cache is filled with at once."""
+
+
+@contextmanager
+def _quiet(logging: Any) -> Iterator[None]:
+    """The library's warnings left out: ids of special tokens that a config leaves at their defaults decide no size."""
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 class _State:
@@ -40,11 +52,12 @@ class TransformersRunner:
         model_type = values.pop("model_type", None)
         torch.manual_seed(seed)
         try:
-            reference = transformers.AutoConfig.for_model(model_type, **values)
-            with torch.device(device):
-                made = transformers.AutoModelForCausalLM.from_config(
-                    reference, dtype=dtype, trust_remote_code=False
-                )
+            with _quiet(transformers.logging):
+                reference = transformers.AutoConfig.for_model(model_type, **values)
+                with torch.device(device):
+                    made = transformers.AutoModelForCausalLM.from_config(
+                        reference, dtype=dtype, trust_remote_code=False
+                    )
         except Exception as error:
             if is_out_of_memory(error):
                 raise

@@ -13,7 +13,16 @@ from moecalc.profile.distributed.network import build_rank
 from moecalc.sources.hf_config import read_config
 from moecalc.specs.plan import Plan
 from moecalc.specs.routing import UNIFORM_SKEW
-from tests.oracle.families import deepseek_v4, diffllama, doge, gemma4_text, jetmoe, mllama
+from tests.oracle.families import (
+    cpmant,
+    deepseek_v4,
+    diffllama,
+    doge,
+    gemma4_text,
+    hrm_text,
+    jetmoe,
+    mllama,
+)
 from tests.profile.measure.models import DENSE, model
 from tests.profile.measure.test_out_of_memory import failing
 
@@ -37,6 +46,8 @@ ALONE = [
     pytest.param(deepseek_v4.TINY, Plan(expert=2, data=2), "streams", id="hyper-connections"),
     pytest.param(mllama.TINY, Plan(tensor=2), "mixer_gate", id="cross-attention"),
     pytest.param(jetmoe.TINY, Plan(expert=2, data=2), "experts of heads", id="mixture-of-attention"),
+    pytest.param(hrm_text.TINY, Plan(tensor=2), "loop", id="loop"),
+    pytest.param(cpmant.TINY, Plan(tensor=1, data=2), "score_bias", id="score-biases"),
 ]
 
 
