@@ -8,10 +8,10 @@ import msgspec
 from moecalc.api.engine_rules import check_count, shares_memory
 from moecalc.api.fleets import LOCAL, fleet_from, fleet_of, is_counted
 from moecalc.calc.deploy.search import COUNTS
-from moecalc.calc.deploy.shards import MACHINE
 from moecalc.errors import InputError
 from moecalc.specs.fleet import Fleet, Group
 from moecalc.specs.hardware import Accelerator
+from moecalc.specs.machines import MACHINE
 from moecalc.specs.plan import Plan
 
 MOST_COUNT = 64

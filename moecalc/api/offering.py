@@ -18,11 +18,11 @@ from moecalc.calc.deploy.budget import usable
 from moecalc.calc.deploy.case import Case
 from moecalc.calc.deploy.fitted import Offer, Offers, Setting
 from moecalc.calc.deploy.search import COUNTS, Search
-from moecalc.calc.deploy.shards import MACHINE
 from moecalc.calc.deploy.shares import loaded_bytes
 from moecalc.errors import InputError
 from moecalc.ir.numeric import Number
 from moecalc.specs.hardware import Accelerator, accelerators
+from moecalc.specs.machines import MACHINE
 
 
 def offers(

@@ -34,7 +34,7 @@ from moecalc.calc.deploy.fitted import capacity_of
 from moecalc.calc.deploy.fitting import balanced, deal_layers
 from moecalc.calc.deploy.ranks import LOADED, Sharded, kv_copies
 from moecalc.calc.deploy.sharding import layer_count
-from moecalc.calc.deploy.shards import MACHINE, Shards
+from moecalc.calc.deploy.shards import Shards
 from moecalc.calc.routing.experts import pools_of
 from moecalc.calc.serving.reservation import logical_bytes, naive_bytes
 from moecalc.calc.serving.rules import EngineRules
@@ -48,6 +48,7 @@ from moecalc.specs.engines import Engine, find_engine
 from moecalc.specs.fleet import Fleet
 from moecalc.specs.formats import Precision, find_format
 from moecalc.specs.kv_formats import served_apart
+from moecalc.specs.machines import MACHINE
 from moecalc.specs.plan import Plan
 from moecalc.specs.routing import UNIFORM_SKEW, Skew
 from moecalc.specs.workload import check_length

@@ -26,11 +26,12 @@ from moecalc.calc.training.training import Training
 from moecalc.calc.training.training_activations import Saving
 from moecalc.calc.training.training_flops import TrainingFlops, training_flops_by_layer
 from moecalc.calc.training.training_memory import TrainingMemory
-from moecalc.calc.training.training_time import NETWORK_BYTES_PER_SECOND, StepModel, StepPrediction
+from moecalc.calc.training.training_time import StepModel, StepPrediction
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.ir.roles import Component
 from moecalc.specs.fleet import Fleet, require_bandwidth
 from moecalc.specs.hardware import Accelerator, Format
+from moecalc.specs.machines import NETWORK_BYTES_PER_SECOND
 from moecalc.specs.money import Amount
 from moecalc.specs.training import find_optimizer, find_training_precision, matmuls
 from moecalc.specs.training_choices import (

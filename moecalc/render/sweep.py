@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from moecalc.calc.speed.communication import MACHINE
 from moecalc.calc.speed.expectation import Expected
 from moecalc.calc.speed.sweep import Choice, Sweep
 from moecalc.render import frontier
@@ -12,6 +11,7 @@ from moecalc.render.layout import bold, dim, paragraph
 from moecalc.render.markdown import markdown_table
 from moecalc.render.rates import dollars, duration
 from moecalc.render.slo import limit_remarks, over
+from moecalc.specs.machines import MACHINE
 from moecalc.units import format_percent
 
 

@@ -12,10 +12,8 @@ from moecalc.calc.deploy.shares import Formats, Shares, flat
 from moecalc.ir.roles import Component
 from moecalc.ir.rows import Ledger
 from moecalc.specs.formats import Precision
+from moecalc.specs.machines import MACHINE
 from moecalc.specs.plan import Plan
-
-MACHINE = 8
-"""Devices of one machine: tensor parallelism beyond it is not tried, nor are more devices that no link joins."""
 
 
 class Shards:

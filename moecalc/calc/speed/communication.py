@@ -24,15 +24,13 @@ from moecalc.calc.speed.roofline import Roofline
 from moecalc.ir.numeric import Number
 from moecalc.ir.roles import Component, Role
 from moecalc.ir.rows import Access, Ledger, Pool, Weight
+from moecalc.specs.machines import MACHINE
 from moecalc.specs.plan import Plan
 
 ACTIVATION_BYTES = 2
 
 MIXERS = frozenset({"attention", "recurrent"})
 FEED_FORWARDS = frozenset({"ffn", "routed", "shared"})
-
-MACHINE = 8
-"""Devices that one machine's links join where no source says how many; beyond it a network does."""
 
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True):

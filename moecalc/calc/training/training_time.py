@@ -20,14 +20,11 @@ from functools import cached_property
 import msgspec
 
 from moecalc.calc.deploy.sharding import split_ledger
-from moecalc.calc.speed.communication import MACHINE, all_reduce_bytes, hidden_size, other_ranks, widest_pool
+from moecalc.calc.speed.communication import all_reduce_bytes, hidden_size, other_ranks, widest_pool
 from moecalc.calc.training.training_flops import LayerFlops, TrainingFlops
 from moecalc.calc.training.training_memory import TrainingMemory
 from moecalc.ir.rows import SlotsKind
-
-NETWORK_BYTES_PER_SECOND = 50 * 10**9
-"""400 Gb/s for each GPU, both in Llama 3's cluster (arXiv 2407.21783, section 3.3.1) and DeepSeek-V3's (ConnectX-7;
-arXiv 2505.09343, section 5.1)."""
+from moecalc.specs.machines import MACHINE
 
 ACTIVATION_PASSES = 4
 """Written and read, and its gradient written and read."""
