@@ -135,8 +135,9 @@ def _all(rows: dict[str, int]) -> str:
 def _imprecise(found: Accuracy) -> list[str]:
     """Which regimes are too far off to be called accurate."""
     return [
-        f"{line.regime}: half of the predictions are off by more than {line.judged.median_error:.0%}: an order of "
-        "magnitude, not an accurate figure."
+        f"{line.regime}: half of the predictions are off by more than {line.judged.median_error:.0%}"
+        + (f", either way by more than {line.factor:.1f}x" if line.factor else "")
+        + ": an order of magnitude, not an accurate figure."
         for line in _whole(found)
         if line.judged.median_error > WIDE
     ]

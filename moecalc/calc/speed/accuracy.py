@@ -37,6 +37,8 @@ class RegimeAccuracy(msgspec.Struct, frozen=True, kw_only=True):
     """Keys of the measurements' `sources.yaml`."""
     hardware: Hardware | None = None
     """None where it is all of it."""
+    factor: float | None = None
+    """By which half of the predictions are off, either way: in percent what is too fast is off by 100% at most."""
     engine_rows: dict[str, int] = {}
     """Measurements by the program that ran them, most first."""
     source_rows: dict[str, int] = {}
@@ -167,6 +169,7 @@ def _line(
         regime=regime,
         engine_class=class_,
         judged=judged(together, groups),
+        factor=_rounded(quantile(sorted(max(of, 1 / of) for of in ratios(together)), 0.5)),
         alone=_rounded(quantile(_off(ratios(alone)), 0.5)) if alone else None,
         target=TARGETS.get(regime) if class_ == "all" and hardware is None else None,
         hardware=hardware,
