@@ -11,7 +11,8 @@ from moecalc.ir.blocks.attention import GQA
 from moecalc.ir.roles import Role
 from moecalc.ir.rows import Slots, SlotsKind
 from moecalc.profile.build.block_indexer import BlockScores
-from moecalc.profile.build.cache import LayerCache, Seen, remember
+from moecalc.profile.build.cache import LayerCache, Seen, positions, remember
+from moecalc.profile.build.convolution import added
 from moecalc.profile.build.differential import Difference
 from moecalc.profile.build.dynamic_mask import KeyScores
 from moecalc.profile.build.elementwise import Norm, rotated
@@ -19,6 +20,7 @@ from moecalc.profile.build.plan import signature
 from moecalc.profile.build.pooled_blocks import PooledBlocks
 from moecalc.profile.build.ranges import named
 from moecalc.profile.build.refusal import check_fields, refused
+from moecalc.profile.build.relative import DistanceLogits
 from moecalc.profile.build.selection import Chosen, gathered
 from moecalc.profile.build.softmax import attend
 from moecalc.profile.build.tensors import Module, Store
@@ -58,6 +60,8 @@ KNOWN = [
     "shared_kv",
     "indexer",
     "input_size",
+    "kv_conv",
+    "relative",
 ]
 
 
@@ -78,6 +82,9 @@ class Attention(Module):
         own = reads and not block.values_are_keys
         self.v = store.take_if(own, Role.ATTENTION_V)
         self.v_bias = store.take_if(biased and own, Role.ATTENTION_BIAS)
+        self.k_conv = store.take_if(block.kv_conv, Role.RECURRENT_CONV)
+        self.v_conv = store.take_if(block.kv_conv, Role.RECURRENT_CONV)
+        self.relative = DistanceLogits(block.relative, block.heads, store) if block.relative else None
         self.q_norm: Norm | None = None
         self.k_norm: Norm | None = None
         self.v_norm: Norm | None = None
@@ -129,15 +136,15 @@ class Attention(Module):
         if call.rotations is not None:
             q = rotated(q, call.rotations.of(block.head_dim), numerics)
         seen = self._seen(x, call, cache, adapters)
-        scale = numerics.attention_scale or block.head_dim**-0.5
-        added, places = self._chosen(x, seen, call, cache)
+        scale = numerics.attention_scale or block.head_dim ** (-1.0 if numerics.scale_by_width else -0.5)
+        beside, places = self._chosen(x, seen, call, cache)
         if places is not None:
             seen = Seen([gathered(part, places) for part in seen.tensors], causal=False, allowed=None)
         keys, values = seen.tensors
         if self.difference is not None:
             values = self.difference.values(values)
         softcap = numerics.softcap if block.softcap else None
-        mixed = attend(q, keys, values, seen, scale=scale, sinks=self.sinks, added=added, softcap=softcap)
+        mixed = attend(q, keys, values, seen, scale=scale, sinks=self.sinks, added=beside, softcap=softcap)
         if self.difference is not None:
             mixed = self.difference(mixed)
         if self.gate is not None:
@@ -153,9 +160,23 @@ class Attention(Module):
             chosen: Chosen = self.key_scores(seen.tensors[1], seen, call)
         elif self.indexer is not None:
             chosen = self.indexer(x, call, cache)
+        elif self.relative is not None:
+            chosen = Chosen(seen.masked(self._distance_logits(self.relative, x, seen, call)))
         else:
             chosen = Chosen(None if call.bias is None else seen.masked(call.bias))
         return chosen
+
+    def _distance_logits(self, relative: DistanceLogits, x: Tensor, seen: Seen, call: Call) -> Tensor:
+        queries = torch.arange(call.past, call.past + call.new, device=x.device)
+        count = seen.tensors[0].shape[1]
+        logits: Tensor = relative(x, queries, positions(self._slots, call.past, call.new, count, x.device))
+        return logits
+
+    def _convolved(self, k: Tensor, v: Tensor, cache: LayerCache) -> tuple[Tensor, Tensor]:
+        if self.k_conv is None:
+            return k, v
+        states = cache.every(Role.RECURRENT_CONV_STATE)
+        return added(k, self.k_conv, states[0]), added(v, self.v_conv, states[1])
 
     def _seen(self, x: Tensor, call: Call, cache: LayerCache, adapters: tuple[Module, ...]) -> Seen:
         """The keys and values that the new tokens may see: of this layer, or of the one whose it reads."""
@@ -168,6 +189,7 @@ class Attention(Module):
         v = k if self.v is None else functional.linear(x, self.v, self.v_bias)
         if adapters:
             k, v = k + adapters[1](x), v + adapters[2](x)
+        k, v = self._convolved(k, v, cache)
         if block.qk_norm_over == "full" and self.k_norm is not None:
             k = self.k_norm(k)
         k, v = k.unflatten(-1, (block.kv_heads, -1)), v.unflatten(-1, (block.kv_heads, -1))
@@ -188,6 +210,9 @@ class Attention(Module):
 
 def _check_together(block: GQA) -> None:
     """Raise InputError for parts that are built each, but not with one another."""
+    for name in ("sinks", "softcap", "indexer", "dynamic_mask", "chunk", "differential", "shared_kv"):
+        if block.relative and getattr(block, name):
+            raise refused(f"`gqa` with `relative` and `{name}`")
     for name in ("sinks", "softcap"):
         if block.dynamic_mask and getattr(block, name):
             raise refused(f"`gqa` with `dynamic_mask` and `{name}`")

@@ -199,6 +199,17 @@ def remember(slots: Slots, stored: Sequence[Tensor], new: Sequence[Tensor], past
     return Seen(seen, causal=False, allowed=allowed)
 
 
+def positions(slots: Slots, past: int, new: int, keys: int, device: torch.device) -> Tensor:
+    """[keys]: which token of a sequence each of the keys is that `remember` returned."""
+    size = int(slots.size)
+    if slots.kind is SlotsKind.FULL or past + new <= size:
+        return torch.arange(keys, device=device)
+    if new == 1:  # a ring: what lies in a slot is the last token whose place it is
+        slot = torch.arange(keys, device=device)
+        return past - (past - slot) % size
+    return torch.arange(past + new - keys, past + new, device=device)
+
+
 def _band(count: int, past: int, keys: int, device: torch.device, slots: Slots | None = None) -> Tensor:
     """[count, keys]: which of the last `keys` tokens each of the `count` new ones sees."""
     query = torch.arange(past, past + count, device=device)[:, None]

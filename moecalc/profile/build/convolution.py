@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+def added(x: Tensor, weight: Tensor | None, state: Tensor | None) -> Tensor:
+    """[batch, new, channels] with its own convolution added; as it is where there is none."""
+    return x if weight is None or state is None else x + convolved(x, weight, None, state)
+
+
 def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, state: Tensor) -> Tensor:
     """[batch, new, channels] of the same shape; `state` [batch, kernel - 1, channels] is read and replaced.
 

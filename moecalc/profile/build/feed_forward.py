@@ -24,7 +24,7 @@ class FeedForward(Module):
 
     def __init__(self, block: Dense | Gated, store: Store, numerics: Numerics) -> None:
         super().__init__()
-        check_fields(block, ("intermediate_size", "bias", "norm", "xielu"))
+        check_fields(block, ("intermediate_size", "bias", "norm", "xielu", "scale"))
         self._numerics = numerics
         gated, biased = isinstance(block, Gated), block.bias
         learned = isinstance(block, Dense) and block.xielu
@@ -35,6 +35,7 @@ class FeedForward(Module):
         self.constants = store.take_if(learned, Role.FFN_OTHER)
         self.norm = Norm(block.norm, Role.FFN_NORM, store, numerics) if block.norm else None
         self.down, self.down_bias = store.take(Role.FFN_DOWN), store.take_if(biased, Role.FFN_BIAS)
+        self.scale = store.take_if(isinstance(block, Gated) and block.scale, Role.FFN_OTHER)
 
     def forward(self, x: Tensor, adapter: Module | None = None) -> Tensor:
         """[batch, new, hidden], of the same shape. An `adapter` adds to gate and up what it makes of `x`."""
@@ -53,4 +54,5 @@ class FeedForward(Module):
                 inner = activated(gate, up, self._numerics)
             if self.norm is not None:
                 inner = self.norm(inner)
-            return functional.linear(inner, self.down, self.down_bias)
+            made = functional.linear(inner, self.down, self.down_bias)
+            return made if self.scale is None else made * self.scale

@@ -11,6 +11,7 @@ from moecalc.ir.blocks.moe import MoE
 from moecalc.ir.roles import Role
 from moecalc.profile.build.altup import Laurel
 from moecalc.profile.build.cache import LayerCache
+from moecalc.profile.build.convolution import added
 from moecalc.profile.build.elementwise import Norm
 from moecalc.profile.build.embedded import Affine
 from moecalc.profile.build.mixture import Mixture
@@ -53,6 +54,7 @@ KNOWN = (
     "gates",
     "cross_attention",
     "before",
+    "conv_kernel",
 )
 
 
@@ -86,6 +88,9 @@ class Sublayers(Module):
         scaling = layer.residual_scaling
         self.mixer_scaling = ResidualScaling(store) if scaling and layer.mixer else None
         self.ffn_scaling = ResidualScaling(store) if scaling and layer.ffn else None
+        # Their rows stand before those of the mixer, whose keys and values may have convolutions of their own.
+        self.mixer_conv = store.take_if(layer.conv_kernel and layer.mixer, Role.RECURRENT_CONV)
+        self.ffn_conv = store.take_if(layer.conv_kernel and layer.ffn, Role.RECURRENT_CONV)
         mixers = [mixer for mixer in (layer.mixer, layer.mixer_beside) if mixer is not None]
         self._crosses = layer.cross_attention
         self.mixers = [
@@ -134,6 +139,9 @@ class Sublayers(Module):
         entered = x if self.entry is None else x + self.entry(x, call, caches[len(self.mixers)])
         normed = through(self.mixer_norm, entered)
         made = self.mixed(normed, call, caches[: len(self.mixers)])
+        convolved = [] if self.mixer_conv is None else caches[-1].every(Role.RECURRENT_CONV_STATE)
+        if made is not None and convolved:
+            made = added(made, self.mixer_conv, convolved[0])
         if self._wiring == "behind_mixer" and made is not None and self.beside is not None:
             behind = x + made
             return behind + self.beside(through(self.beside_norm, behind)) + self.fed(x, call, caches)
@@ -145,7 +153,9 @@ class Sublayers(Module):
         if self.laurel is not None:
             x = (x + self.laurel(normed)) * 2**-0.5
         if self.ffn is not None:
-            made = _gated(through(self.ffn_after, self.fed(x, call, caches)), self.ffn_gate)
+            made = self.fed(x, call, caches)
+            made = added(made, self.ffn_conv, convolved[-1]) if convolved else made
+            made = _gated(through(self.ffn_after, made), self.ffn_gate)
             x = _joined(_scaled(x, self.ffn_scale), made, self.ffn_scaling)
         return x if joining is None else x + joining
 
@@ -206,6 +216,8 @@ def _check(layer: Layer) -> None:
         for name in ("residual_scales", "residual_scaling", "beside", "laurel", "gates"):
             if getattr(layer, name):
                 raise refused(f"a `parallel` layer with `{name}`")
+    if layer.conv_kernel and not (layer.mixer and layer.ffn and layer.norm_placement == "pre"):
+        raise refused("`Layer` with `conv_kernel` and not a `pre` norm of a mixer and of a feed-forward")
     if layer.before and (not layer.mixer or layer.norm_placement != "pre"):
         raise refused("`Layer` with `before` and no `pre` norm of a mixer behind it")
     _check_beside(layer)

@@ -68,6 +68,8 @@ class Mixture(Module):
                 "stored_as",
                 "hidden_size",
                 "carry",
+                "shared_choices",
+                "scale",
             ),
         )
         self._block, self._numerics, self._layer, self._forced = block, numerics, layer, forced
@@ -86,6 +88,8 @@ class Mixture(Module):
         self.table = store.take_if(block.router.hash_vocab_size, Role.ROUTER_TABLE)
         if self.table is not None:
             _fill(self.table, block, layer)
+        self._shared_choices = block.router.shared_choices
+        self.choice_scale = store.take_if(block.router.scale, Role.ROUTER_OTHER)
         self.input_scale = store.take_if(block.router.scales, Role.ROUTER_OTHER)
         self.expert_scale = store.take_if(block.router.scales, Role.ROUTER_OTHER)
         latent, biased = block.latent_size, block.bias
@@ -124,7 +128,7 @@ class Mixture(Module):
             read = flat if routed_by is None else routed_by.flatten(0, 1)
             if self.router_mlp is not None:
                 read = self.router_mlp(read, handed or Handed())
-            chosen, weights = self._route(read, ids)
+            chosen, weights, shares = self._route(read, ids)
         self.last_chosen = chosen
         inner = flat if self.into is None else functional.linear(flat, self.into, self.into_bias)
         made = (self.elsewhere or self._run)(inner, chosen, weights)
@@ -133,17 +137,22 @@ class Mixture(Module):
         if self.out is not None:
             made = functional.linear(made, self.out, self.out_bias)
         if self.shared is not None:
-            made = made + self.shared(flat)
+            made = made + self.shared(flat, shares)
         return made.view_as(x)
 
-    def _route(self, x: Tensor, ids: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Experts [tokens, top_k] and their weights; a correction moves the choice alone (arXiv 2412.19437, 2.1.2)."""
+    def _route(self, x: Tensor, ids: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Experts [tokens, top_k] and their weights; a correction moves the choice alone (arXiv 2412.19437, 2.1.2).
+
+        Beside them the weights of shared experts [tokens, shared], where the router scores these too (Inkling).
+        """
         if self.input_scale is not None:
             # Gemma 4: a norm without parameters, then the scale (transformers 5.23, Gemma4TextRouter).
             normed = functional.rms_norm(x, x.shape[-1:], eps=self._numerics.norm_epsilon)
             x = normed * self.input_scale * x.shape[-1] ** -0.5
         logits = functional.linear(x.to(self.router.dtype), self.router, self.router_bias).float()
         scores = logits.softmax(-1) if self._numerics.scores == "softmax" else torch.sigmoid(logits)
+        shares = scores[:, scores.shape[1] - self._shared_choices :] if self._shared_choices else None
+        scores = scores[:, : scores.shape[1] - self._shared_choices]
         ranked = scores if self.correction is None else scores + self.correction
         if self._block.group_limit is not None:
             ranked = self._limited(ranked)
@@ -155,10 +164,14 @@ class Mixture(Module):
             chosen = self._forced.drawn(self._pool, self._layer, len(x), x.device).chosen
         weights = scores.gather(-1, chosen)
         if self._numerics.normalise_weights:
-            weights = weights / weights.sum(-1, keepdim=True)
+            whole = weights.sum(-1, keepdim=True)
+            whole = whole if shares is None else whole + shares.sum(-1, keepdim=True)
+            weights, shares = weights / whole, None if shares is None else shares / whole
         if self.expert_scale is not None:
             weights = weights * self.expert_scale[chosen]
-        return chosen, (weights * self._numerics.routed_scale).to(x.dtype)
+        scale = self._numerics.routed_scale
+        scale = scale if self.choice_scale is None else scale * self.choice_scale
+        return chosen, (weights * scale).to(x.dtype), None if shares is None else (shares * scale).to(x.dtype)
 
     def _limited(self, ranked: Tensor) -> Tensor:
         """Scores with those outside a token's best groups at minus infinity; a group's is the sum of its best two."""
@@ -234,14 +247,16 @@ class SharedExperts(Module):
         self.down, self.down_bias = store.take(Role.SHARED_DOWN), store.take_if(biased, Role.SHARED_BIAS)
         self.switch = store.take_if(block.switch, Role.SHARED_SWITCH)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[tokens, hidden], of the same shape."""
+    def forward(self, x: Tensor, shares: Tensor | None = None) -> Tensor:
+        """[tokens, hidden], of the same shape; `shares` [tokens, experts] weigh those that the width is made of."""
         with named("shared"):
             up = functional.linear(x, self.up, self.up_bias)
             gate = None if self.gate is None else functional.linear(x, self.gate, self.gate_bias)
             inner = (
                 activated(up, None, self._numerics) if gate is None else activated(gate, up, self._numerics)
             )
+            if shares is not None:
+                inner = (inner.unflatten(-1, (shares.shape[-1], -1)) * shares[..., None]).flatten(-2)
             made = functional.linear(inner, self.down, self.down_bias)
             if self.switch is None:
                 return made

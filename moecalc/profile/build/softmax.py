@@ -35,8 +35,8 @@ def attend(
     """Mixed values [batch, new, heads, v_head_dim] of queries [batch, new, heads, head_dim].
 
     Keys and values are [batch, keys, kv_heads, ...]. `sinks` [heads] are logits that take part in the softmax and mix
-    in nothing. `added` [batch, kv_heads or 1, new, keys] is added to scores, and masks in place of `seen`; it goes
-    with no sinks and no `softcap`, by which a score s becomes softcap x tanh(s / softcap). All score positions are
+    in nothing. `added` [batch, heads or kv_heads or 1, new, keys] is added to scores, and masks in place of `seen`; it
+    goes with no sinks and no `softcap`, by which a score s becomes softcap x tanh(s / softcap). All score positions are
     counted, whichever of them a kernel computes.
     """
     batch, new, heads, width = q.shape
@@ -59,9 +59,13 @@ def attend(
     if new == 1 and (added is not None or seen.allowed is None):
         # The query heads that share keys stand as queries of one head: no key is repeated.
         grouped = q.view(batch, kv_heads, heads // kv_heads, width)
+        if added is not None and added.shape[1] == heads != kv_heads:
+            added = added.view(batch, kv_heads, heads // kv_heads, -1)
         made = _by_torch(grouped, keys, values, added, scale=scale)
         return made.reshape(batch, 1, heads, values.shape[-1])
-    mask = seen.allowed if added is None else added.repeat_interleave(heads // kv_heads, 1)
+    mask = seen.allowed
+    if added is not None:
+        mask = added if added.shape[1] in (1, heads) else added.repeat_interleave(heads // kv_heads, 1)
     causal = seen.causal and added is None
     made = _by_torch(q.transpose(1, 2), keys, values, mask, causal=causal, scale=scale, reasons=reasons)
     return made.transpose(1, 2)

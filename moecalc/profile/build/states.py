@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from moecalc.ir.blocks.delta import short_convolution
 from moecalc.ir.blocks.rwkv import ChannelMix
 from moecalc.ir.blocks.stack import Layer, crossing
+from moecalc.ir.dims import Dim
 from moecalc.profile.build.cache import LayerCache
 
 if TYPE_CHECKING:
@@ -27,13 +29,18 @@ def layer_caches(
     device: torch.device,
     source: int,
 ) -> list[LayerCache]:
-    """Those of its mixers, then of the shared block before them, then of its feed-forward."""
+    """Those of its mixers, then of the shared block before them, its feed-forward, and convolutions behind both."""
     blocks: list[Block] = [mixer for mixer in (layer.mixer, layer.mixer_beside) if mixer is not None]
     if layer.before:
         blocks.append(layer.before.attention)
     if isinstance(layer.ffn, ChannelMix):
         blocks.append(layer.ffn)
-    return [LayerCache(_rows(layer, block, site), batch, slots, dtype, device, source) for block in blocks]
+    rows = [_rows(layer, block, site) for block in blocks]
+    if layer.conv_kernel is not None:
+        channels = Dim("conv_channels", site.hidden.size)
+        each = [short_convolution(channels, layer.conv_kernel, site) for _ in range(layer.sublayers)]
+        rows.append(row for rows_of in each for row in rows_of)
+    return [LayerCache(of_block, batch, slots, dtype, device, source) for of_block in rows]
 
 
 def _rows(layer: Layer, block: Block, site: Site) -> Iterator[Row]:

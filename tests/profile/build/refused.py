@@ -2,5 +2,4 @@
 
 REFUSED = {
     "inkling2_text": "`Stack` with `attention_residual`",
-    "inkling_text": "`Layer` with `conv_kernel: 3`",
 }
