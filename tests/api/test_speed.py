@@ -380,3 +380,10 @@ def test_a_layer_split_is_expected_where_one_device_is():
     beyond = speed("llama-3.1-70b", "4xrtx-4090", quant="q4_k_m", context=131_072).decode.expected
     assert isinstance(beyond, NoExpectation)
     assert "up to 65,568 is expected" in beyond.reason
+
+
+def test_where_only_llama_cpp_was_measured_a_missing_expectation_names_it():
+    alone = speed("llama-3.1-8b", on("m2-ultra")).first.expected
+    assert isinstance(alone, NoExpectation)
+    assert "of llama.cpp there are 60: `--engine llama.cpp`" in alone.reason
+    assert isinstance(speed("llama-3.1-8b", on("m2-ultra"), engine="llama.cpp").first.expected, Expected)

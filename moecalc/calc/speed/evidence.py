@@ -102,7 +102,9 @@ def evidence(
         return _too_few(spans.judged if spans else None, regime, class_)
     own, on_hardware = spans.hardware.get(hardware), chosen.hardware.get(hardware)
     if own is None or on_hardware is None or not on_hardware.is_enough:
-        return _too_few(own and on_hardware, regime, class_, hardware)
+        return _too_few(own and on_hardware, regime, class_, hardware) + _elsewhere(
+            phase, regime, class_, hardware
+        )
     wide = (own,) if own.is_enough else (spans.judged, on_hardware)
     # What a key costs is one coefficient for several classes of hardware: how long it holds is told by each alone.
     reach = spans.reach[hardware]
@@ -123,6 +125,16 @@ def evidence(
     low, high = min(of.low for of in wide), max(of.high for of in wide)
     past = spans.past.get(hardware, 0)
     return Evidence(chosen, regime, hardware, wide[0], own.is_enough, low, high, past, wider)
+
+
+def _elsewhere(phase: Phase, regime: str, class_: EngineClass, hardware: Hardware) -> str:
+    """That llama.cpp was measured there often enough, where the class asked about was not."""
+    other = fit(phase, "llama.cpp") if class_ != "llama.cpp" else None
+    spans = other.regimes.get(regime) if other else None
+    own = spans.hardware.get(hardware) if spans else None
+    if own is None or not own.is_enough:
+        return ""
+    return f"; of llama.cpp there are {own.rows}: `--engine llama.cpp`"
 
 
 def _outside(regime: str, spans: Spans, batch: Number, devices: int) -> str | None:
