@@ -87,7 +87,11 @@ def _prefill(speed: Speed, run: Run, prefill: Prefill | None) -> Prefill | None:
 def _expected(
     speed: Speed, run: Run, phase: Phase, batch: int, tokens: int, past: int = 0
 ) -> Expected | NoExpectation:
-    where = f"{run.device.name}, {run.date:%Y-%m-%d}"
-    return expect_calibrated(
+    where = f"{run.model} on {run.device.name}, {run.date:%Y-%m-%d}"
+    found = expect_calibrated(
         calibration_of(run), where, phase, speed.roofline, batch, tokens, past, speed.routing
     )
+    if isinstance(found, NoExpectation) or speed.model == run.model:
+        return found
+    other = f"; {speed.model} is another model than was calibrated, whose steps may lie outside the interval"
+    return replace(found, words=found.words + other)

@@ -66,7 +66,7 @@ LayersOption = Annotated[
     Literal["auto", "all", "kinds"],
     typer.Option(
         "--layers",
-        help="all: the whole model. kinds: one layer of each distinct kind, composed. auto: whole where it fits.",
+        help="all: the whole model. kinds: some layers of each distinct kind, composed. auto: whole where it fits.",
     ),
 ]
 RoutingOption = Annotated[
@@ -253,7 +253,7 @@ def command(
         from moecalc.profile.measure.lines import run_report
         from moecalc.render.json import report_json
 
-        emit(report_json(run_report(run)))
+        emit(report_json(run_report(run, (*loaded.warnings, *lengths.warnings))))
     elif markdown:
         from moecalc.render.profile import profile_markdown
 

@@ -171,13 +171,19 @@ def conditions(run: Run) -> str:
         arithmetic_words(run),
         device.system,
         f"{run.date:%Y-%m-%d %H:%M} UTC",
-        f"{run.routing} routing" if any(f.id.endswith(".experts") for f in run.figures) else "",
+        _routing(run) if any(f.id.endswith(".experts") for f in run.figures) else "",
         f"up to {run.repeats} repeats, median",
         f"seed {run.seed}",
         "random weights",
         "ratio: measured / computed",
     ]
     return "conditions: " + ", ".join(word for word in said if word)
+
+
+def _routing(run: Run) -> str:
+    """Whose choices of experts were timed, and under which law what stands beside was computed."""
+    own = run.runner == "moecalc"
+    return f"{run.routing} routing" if own else f"the library's own routing, computed as {run.routing}"
 
 
 def arithmetic_words(run: Run) -> str:

@@ -15,8 +15,9 @@ out there (DeepSeek-V3, arXiv 2412.19437, section 3.2.2); a pipeline crosses onc
 taken to be busy at once, so the longer counts. Latencies and the gather of logits only add.
 """
 
+from collections import Counter
 from collections.abc import Iterable
-from math import ceil, prod
+from math import ceil, comb, prod
 
 import msgspec
 
@@ -140,10 +141,37 @@ def all_reduce_bytes(ranks: int, vector_bytes: Number) -> Number:
 
 
 def other_ranks(ranks: int, pool: Pool) -> float:
-    """Expected ranks beside a token's own that have one of its experts, drawn uniformly, with as many on each rank."""
+    """Expected ranks beside a token's own that have one of its experts, drawn uniformly, with as many on each rank.
+
+    Where a token's experts come from a limited number of groups (DeepSeek-V3), these are drawn uniformly first.
+    """
+    if pool.group_limit is not None and pool.groups > 1:
+        return _other_ranks_of_groups(ranks, pool)
     every, size = int(pool.experts + pool.null_experts), int(pool.experts) / ranks
     missed = prod(max(0.0, every - size - drawn) / (every - drawn) for drawn in range(int(pool.top_k)))
     return (ranks - 1) * (1 - missed)
+
+
+def _other_ranks_of_groups(ranks: int, pool: Pool) -> float:
+    """The same under a limit: a rank has no expert of a token by the overlaps of the chosen groups with it."""
+    groups, limit, experts = int(pool.groups), int(pool.group_limit or pool.groups), int(pool.experts)
+    size, wanted = experts // groups, int(pool.top_k)
+    reached = 0.0
+    for rank in range(ranks):
+        first, end = rank * experts // ranks, (rank + 1) * experts // ranks
+        # Choices of groups by how many there are, and by how many of their experts the rank has.
+        ways: Counter[tuple[int, int]] = Counter({(0, 0): 1})
+        for group in range(groups):
+            here = max(0, min(end, (group + 1) * size) - max(first, group * size))
+            for (chosen, held), count in list(ways.items()):
+                ways[chosen + 1, held + here] += count
+        missed = sum(
+            count * comb(limit * size - held, wanted)
+            for (chosen, held), count in ways.items()
+            if chosen == limit
+        )
+        reached += 1 - missed / (comb(groups, limit) * comb(limit * size, wanted))
+    return reached * (ranks - 1) / ranks
 
 
 def transfers(

@@ -62,6 +62,12 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
                 f"`--quant {self.quant}` stores weights of moecalc's own modules, in a run of their own",
                 hint=f"leave `--quant` or `{other}` out",
             )
+        if self.via and self.skew != UNIFORM_SKEW:
+            raise InputError(
+                f"`--routing {self.skew.words}` forces choices of moecalc's own modules, and `--via {self.via}` leaves "
+                "them to the library's router",
+                hint="leave one of them out",
+            )
         if self.via and self.layers == "kinds":
             raise InputError(
                 "`--layers kinds` takes a model apart, and `--via transformers` runs the library's own whole",

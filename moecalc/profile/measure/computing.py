@@ -32,6 +32,8 @@ class Computed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     """The recipe that stores the matrices; None: in the dtype."""
     dense_bytes: int = 0
     """What a stored matrix takes that is made dense for its use."""
+    packed_rows: int = 0
+    """Tokens of a step up to which none is: torch multiplies by the 8 bits themselves."""
     kind: str | None = None
     """Of the one layer that is left of the model, beside embeddings and head; None: all layers."""
 
@@ -75,7 +77,8 @@ class Computed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         """Activations at their peak: an estimate from the widths of matrices, without workspaces of kernels."""
         element_bytes = find_format(self.dtype).bits // 8
         made = activation_peak(self.ledger, Plan(), step.batch * step.new, step.batch, element_bytes)
-        return int(made.total_bytes) + self.dense_bytes
+        dense = self.dense_bytes if step.batch * step.new > self.packed_rows else 0
+        return int(made.total_bytes) + dense
 
     def peak_bytes(self, step: StepPlan) -> int:
         """Weights, state and activations."""

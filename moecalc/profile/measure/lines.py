@@ -6,13 +6,13 @@ from moecalc.report import Basis, Line, ModelReport, Report
 from moecalc.specs.runs import Figure, Run
 
 
-def run_report(run: Run) -> Report:
+def run_report(run: Run, warnings: tuple[str, ...] = ()) -> Report:
     """`moecalc profile --json`: for each figure two lines, and the whole run beside them."""
     return Report(
         command="profile",
         models=(ModelReport(name=run.model, source=run.source, lines=tuple(_lines(run))),),
         defaults={"seed": run.seed, "repeats": run.repeats, "routing": run.routing},
-        warnings=run.notes,
+        warnings=(*run.notes, *warnings),
         extra={
             "run": run.to_builtins(),
             "verdicts": [

@@ -6,12 +6,13 @@ from moecalc.profile.measure.steps import Sample
 from moecalc.specs.runs import Phase
 
 
-def notes_of(sample: Sample, dtype: str, quant: str | None) -> Iterator[str]:
+def notes_of(sample: Sample, dtype: str, quant: str | None, packed_rows: int = 0) -> Iterator[str]:
     """The notes, the one that bears on most figures first."""
     if quant is not None:
+        but = f", but in steps of at most {packed_rows} tokens" if packed_rows else ""
         yield (
-            f"this runner makes a matrix dense in {dtype} before it is multiplied; the computed times read its 8 bits "
-            f"and multiply in {dtype}, and are bounds of that arithmetic: kernels that fuse the two come near"
+            f"this runner makes a matrix dense in {dtype} before it is multiplied{but}; the computed times read its 8 "
+            f"bits and multiply in {dtype}, and are bounds of that arithmetic: kernels that fuse the two come near"
         )
     if sample.uncounted:
         yield f"FLOPs of these operations are not counted: {', '.join(sample.uncounted)}"

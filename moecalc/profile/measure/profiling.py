@@ -58,7 +58,7 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     where, free = f"`{device}`", free_bytes(device)  # before anything is built there
     with out_of_memory_as(lambda: full_device(where, free, "to try the dtype in")):
         dtype = torch_dtype(asked.dtype, device)
-    computed = _computed(model, asked, dtype)
+    computed = _computed(model, asked, device, dtype)
     steps = steps_of(asked.prompt, asked.context, asked.batches, calibrate=asked.calibrate)
     check_positions(computed, steps)
     if asked.via and not fits(needed_bytes([computed], steps), free):
@@ -98,7 +98,7 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     calibration = calibrate(points.values(), ceilings) if asked.calibrate else None
     notes = [*maker.notes, *composition, *notes_of_graphs(conditions)]
     notes += notes_of_steps(points.values(), described.l2_bytes)
-    notes += notes_of(seen, asked.dtype, asked.quant)
+    notes += notes_of(seen, asked.dtype, asked.quant, computed.packed_rows)
     return Run(
         moecalc=version("moecalc"),
         model=model.name,
@@ -125,14 +125,14 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     )
 
 
-def _computed(model: Model, asked: Asked, dtype: Any) -> Computed:
+def _computed(model: Model, asked: Asked, device: Any, dtype: Any) -> Computed:
     computed = Computed(model=model, dtype=asked.dtype, routing=routing_under(asked.skew), quant=asked.quant)
     if asked.quant is None:
         return computed
-    from moecalc.profile.build.weight_only import dense_bytes
+    from moecalc.profile.build.weight_only import dense_bytes, packed_rows
 
     most = dense_bytes(computed.ledger.weights, computed.precision, dtype)
-    return structs.replace(computed, dense_bytes=most)
+    return structs.replace(computed, dense_bytes=most, packed_rows=packed_rows(asked.quant, device, dtype))
 
 
 _Seen = tuple[Sample, tuple[ComponentTime, ...]]

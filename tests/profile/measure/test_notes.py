@@ -18,6 +18,7 @@ def test_operations_that_were_not_counted():
 
 
 def test_eight_bits_are_made_dense():
-    (note,) = notes_of(SAMPLE, "bf16", "int8")
-    assert "dense in bf16" in note
+    (note,) = notes_of(SAMPLE, "bf16", "int8", 32)
+    assert "dense in bf16 before it is multiplied, but in steps of at most 32 tokens" in note
+    assert "but in steps" not in next(notes_of(SAMPLE, "bf16", "fp8"))
     assert "bounds of that arithmetic" in note
