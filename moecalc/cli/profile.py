@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from moecalc import cli
-from moecalc.cli import deployment, endpoint
+from moecalc.cli import deployment, endpoint, ranks
 from moecalc.cli.output import emit, warn
 from moecalc.cli.progress import Bar
 from moecalc.cli.ranks import is_another_rank, said_once
 from moecalc.cli.targets import check_target
 from moecalc.cli.values import one_format, tokens
-from moecalc.errors import EXIT_OK, InputError
+from moecalc.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError
 
 if TYPE_CHECKING:
     from moecalc.api.model import AnyModel
@@ -136,7 +136,7 @@ def command(
     'moecalc[profile]'`).
     """
     one_format(json, markdown)
-    if not is_another_rank(tp, ep):  # which may be on a machine that has no such folder
+    if not is_another_rank():  # which may be on a machine that has no such folder
         check_target("--save", save)
     check_target("--trace", trace)
     of_endpoint = {
@@ -234,8 +234,6 @@ def command(
 
     lengths = plan_workload(loaded.context_length, prompt=asked.prompt, context=asked.context)
     if tp is not None or ep is not None:
-        from moecalc.cli import ranks
-
         alone = {
             "--gpu": gpu,
             "--via": via,
@@ -247,6 +245,7 @@ def command(
         return ranks.answer(
             loaded, asked, tp, ep, save=save, warnings=lengths.warnings, json=json, markdown=markdown
         )
+    ranks.refuse_many()
     with Bar("measuring", least=2) as bar:
         run = profile(loaded, asked, bar.show)
     if json:
@@ -268,7 +267,8 @@ def command(
         from moecalc.specs.runs import write
 
         write(save, run)
-    return EXIT_OK
+    is_as_computed = not any(figure.verdict == "outside" and figure.tolerance == 0 for figure in run.figures)
+    return EXIT_OK if is_as_computed else EXIT_CHECK_FAILED
 
 
 def _run_dtype(asked: str | None, model: AnyModel, *, cpu: bool, calibrate: bool) -> str:

@@ -24,17 +24,15 @@ def said_once(command: Callable[..., int]) -> Callable[..., int]:
         try:
             return command(*args, **options)
         except MoecalcError as error:
-            if is_another_rank(options.get("tp"), options.get("ep")) and not _is_its_own(error):
+            if is_another_rank() and not _is_its_own(error):
                 return error.exit_code
             raise
 
     return run
 
 
-def is_another_rank(tensor: int | None, expert: int | None) -> bool:
+def is_another_rank() -> bool:
     """Whether this process is one of several under torchrun, and not the first, which prints and writes."""
-    if tensor is None and expert is None:
-        return False
     from moecalc.profile.distributed.measuring import rank_of_torchrun
 
     return bool(rank_of_torchrun())
@@ -44,6 +42,20 @@ def _is_its_own(error: MoecalcError) -> bool:
     from moecalc.profile.distributed.measuring import RankError
 
     return isinstance(error, RankError)
+
+
+def refuse_many() -> None:
+    """Raise InputError where torchrun has started several processes, and no plan says what each of them is for."""
+    import os
+
+    count = os.environ.get("WORLD_SIZE", "1")
+    from moecalc.profile.distributed.measuring import rank_of_torchrun
+
+    if rank_of_torchrun() is not None and count != "1":
+        raise InputError(
+            f"{count} processes, and each would run the whole model beside the others",
+            hint=f"`--tp {count}` or `--ep {count}`, or no torchrun",
+        )
 
 
 def answer(
@@ -71,7 +83,11 @@ def answer(
             hint="one `--batch`, and no `--layers kinds`",
         )
     of_ranks = AskedOfRanks(
-        plan=Plan(tensor=tensor or 1, expert=expert or 1, data=1 if tensor else expert or 1),
+        plan=Plan(
+            tensor=1 if tensor is None else tensor,
+            expert=1 if expert is None else expert,
+            data=1 if tensor is not None or expert is None else expert,
+        ),
         cpu=asked.cpu,
         batch=asked.batches[0],
         prompt=asked.prompt,

@@ -112,8 +112,23 @@ def test_another_rank_exits_with_the_code_and_says_nothing(monkeypatch, rank):
     else:
         with pytest.raises(InputError):
             command(tp=2)
-    with pytest.raises(InputError):  # of one device: every process is on its own
-        command(tp=None)
+
+
+def test_many_processes_without_a_plan_are_refused(monkeypatch):
+    words = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
+    for name, value in words.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match="2 processes") as caught:
+        ranks.refuse_many()
+    assert "`--tp 2`" in str(caught.value.hint)
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    ranks.refuse_many()
+
+
+def test_a_parallel_size_of_none_is_no_size(config, monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(InputError, match="`--tp` is 0"):
+        ranks.answer(load(config), Asked(cpu=True, prompt=8, context=8), 0, None)
 
 
 @pytest.mark.parametrize(
