@@ -4,8 +4,11 @@ import json
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 
+from moecalc.cli import profile as profile_command
 from moecalc.errors import InputError
+from moecalc.profile.measure import profiling
 from moecalc.render.profile import profile_markdown, profile_text
 from moecalc.specs import runs
 from tests.console import ROOT, run
@@ -147,3 +150,13 @@ def test_bad_options_are_one_clear_error(folder, options, words):
     assert words in found.stderr
     assert "Traceback" not in found.stderr
     assert not found.stdout
+
+
+@pytest.mark.parametrize(("figure", "code"), [("parameters", 1), ("prefill.peak_bytes", 0)])
+def test_what_has_to_be_equal_and_is_not_fails(monkeypatch, capsys, figure, code):
+    """Of memory, an estimate, a miss is said and fails nothing."""
+    stored = runs.read(ROOT / "tests/validation/runs/cpu-gpt2.json")
+    wrong = [replace(one, measured=one.measured * 1.5) if one.id == figure else one for one in stored.figures]
+    monkeypatch.setattr(profiling, "profile", lambda *_: replace(stored, figures=tuple(wrong)))
+    assert profile_command.command("gpt2", cpu=True) == code
+    assert ("not equal" if code else "outside") in capsys.readouterr().out
