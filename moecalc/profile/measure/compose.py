@@ -149,4 +149,5 @@ def _touched(of_parts: Sequence[Touched | None], parts: Sequence[Part]) -> Touch
         distinct=sum(touched.distinct * times for touched, times in found),
         experts=round(sum(touched.experts * times for touched, times in found)),
         layers=round(sum(touched.layers * times for touched, times in found)),
+        counted_in=sum(touched.layers for touched, _ in found),
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from moecalc.ir.rows import Ledger
 from moecalc.profile.measure.computing import Computed
-from moecalc.profile.measure.steps import Sample, StepPlan, StepSample
+from moecalc.profile.measure.steps import Sample, StepPlan, StepSample, Touched
 from moecalc.specs.runs import Ceilings, Figure, Point
 
 PEAK_TOLERANCE = 0.02
@@ -128,8 +128,16 @@ def _of_step(
             computed=expected,
             measured=step.touched.distinct if step.touched else None,
             tolerance=TOUCHED_TOLERANCE,
-            note=f"of {step.touched.experts:,} in {step.touched.layers} layers" if step.touched else "",
+            note=touched_words(step.touched) if step.touched else "",
         )
+
+
+def touched_words(touched: Touched) -> str:
+    """What was counted, of how many experts, and whether for more layers than it was counted in."""
+    said = f"of {touched.experts:,} in {touched.layers} layers"
+    if touched.counted_in in (None, touched.layers):
+        return said
+    return f"{said}; counted in {touched.counted_in} of them, which stand for the others"
 
 
 def _exact(

@@ -32,6 +32,8 @@ class Touched(msgspec.Struct, frozen=True, kw_only=True):
     experts: int
     """Of all those layers."""
     layers: int
+    counted_in: int | None = None
+    """Layers that were measured, where they stand for more; None: all."""
 
 
 class StepSample(msgspec.Struct, frozen=True, kw_only=True):
