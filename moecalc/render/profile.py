@@ -176,6 +176,7 @@ def conditions(run: Run) -> str:
         f"seed {run.seed}",
         "random weights",
         "ratio: measured / computed",
+        "components: of a profiled step of their own, which is slower" if run.components else "",
     ]
     return "conditions: " + ", ".join(word for word in said if word)
 
