@@ -173,12 +173,12 @@ def _dense(value: Any) -> Any:
     return value.dense() if isinstance(value, WeightOnly) else value
 
 
-@lru_cache
 def packed_rows(recipe: str, device: torch.device, dtype: torch.dtype) -> int:
     """Tokens of a step up to which no matrix of that recipe is made dense; 0 where each is."""
     return PACKED_ROWS if recipe == "int8" and _offered(device, dtype) else 0
 
 
+@lru_cache
 def _offered(device: torch.device, dtype: torch.dtype) -> bool:
     return device.type != "meta" and answers(
         lambda: torch._weight_int8pack_mm(  # noqa: SLF001 - as above
