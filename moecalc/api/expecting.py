@@ -39,8 +39,8 @@ class Expecting:
             if isinstance(found[disturbed], Expected):
                 break
         # Where neither fit answers, the reason is that of continuous batching, which answers for the points beside it.
-        known = [one for one in found.values() if isinstance(one, Expected)]
-        decode = known[0] if known else found[point.batch > 1]
+        known = (one for one in found.values() if isinstance(one, Expected))
+        decode = next(known, None) or found[point.batch > 1]
         key = id(bound)  # the points hold it as long as this is asked
         if key not in self._prefills:
             self._prefills[key] = expect_prefill(bound, self._first, 1, engine=self.engine)

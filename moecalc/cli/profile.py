@@ -10,7 +10,6 @@ from moecalc import cli
 from moecalc.cli import deployment, endpoint, ranks
 from moecalc.cli.output import emit, warn
 from moecalc.cli.progress import Bar
-from moecalc.cli.ranks import is_another_rank, said_once
 from moecalc.cli.targets import check_target
 from moecalc.cli.values import one_format, tokens
 from moecalc.errors import EXIT_CHECK_FAILED, EXIT_OK, InputError
@@ -95,7 +94,7 @@ CalibrateOption = Annotated[
 ]
 
 
-@said_once
+@ranks.said_once
 def command(
     model: ProfiledArgument = None,
     gpu: ProfiledGpuOption = None,
@@ -136,7 +135,7 @@ def command(
     'moecalc[profile]'`).
     """
     one_format(json, markdown)
-    if not is_another_rank():  # which may be on a machine that has no such folder
+    if not ranks.is_another_rank():  # which may be on a machine that has no such folder
         check_target("--save", save)
     check_target("--trace", trace)
     of_endpoint = {

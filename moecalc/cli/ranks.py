@@ -48,9 +48,9 @@ def refuse_many() -> None:
     """Raise InputError where torchrun has started several processes, and no plan says what each of them is for."""
     import os
 
-    count = os.environ.get("WORLD_SIZE", "1")
     from moecalc.profile.distributed.measuring import rank_of_torchrun
 
+    count = os.environ.get("WORLD_SIZE", "1")
     if rank_of_torchrun() is not None and count != "1":
         raise InputError(
             f"{count} processes, and each would run the whole model beside the others",

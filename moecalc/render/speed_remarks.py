@@ -135,14 +135,8 @@ def _turns(speed: Speed) -> list[str]:
     if found is None:
         return []
     stages = speed.plan.pipeline
-    most, least = found.sizes[0], found.sizes[-1]
-    each = (
-        "1 sequence"
-        if most == 1
-        else f"{most:,} sequences"
-        if most == least
-        else f"{least:,} or {most:,} sequences"
-    )
+    sizes = " or ".join(f"{size:,}" for size in sorted(set(found.sizes)))
+    each = f"{sizes} sequence{'' if sizes == '1' else 's'}"
     if found.stage is None:
         step = "that one has passed all stages"
     else:

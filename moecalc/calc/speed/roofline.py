@@ -8,7 +8,7 @@ pipeline stages one after another on the same sequences, and at once on differen
 """
 
 from collections import defaultdict
-from functools import cached_property
+from functools import cached_property, reduce
 
 import msgspec
 
@@ -162,8 +162,7 @@ class Roofline(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         """What each pipeline stage does of a decode step of `batch` sequences, all at once."""
         work = Work(Step.decode(context))
         costs = tuple(self._cost(work, machine) for machine in self.machines)
-        own = -(-batch // self.plan.replicas)
-        found = [self._stage(index, work, costs, batch, own, routing) for index in range(self.plan.pipeline)]
+        found = [self._stage(index, work, costs, batch, routing) for index in range(self.plan.pipeline)]
         return tuple(
             StepTime(
                 seconds=maximum(memory, compute),
@@ -179,17 +178,18 @@ class Roofline(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     def _step(self, work: Work, batch: Number, routing: Routing) -> StepTime:
         plan = self.plan
         costs = tuple(self._cost(work, machine) for machine in self.machines)
-        own = -(-batch // plan.replicas)
-        whole = self._once(work, costs, batch, own, routing)
+        whole = self._once(work, costs, batch, routing)
         if plan.pipeline == 1:
             return whole
         # More micro-batches than stages only make every stage read its weights more often.
-        fastest = whole.seconds
+        fastest, own = whole.seconds, -(-batch // plan.replicas)
         for parts in range(2, plan.pipeline + 1):
             in_turn = self._in_turn(work, costs, batch, minimum(own, parts), routing)
             fastest = minimum(fastest, in_turn)
         if not work.is_decode:  # chunks of a prompt follow each other through the stages
-            fastest = minimum(fastest, self._longest(work, costs, batch, own, routing))
+            stages = range(plan.pipeline)
+            each = (self._stage_seconds(index, work, costs, batch, routing) for index in stages)
+            fastest = minimum(fastest, reduce(maximum, each))
         return msgspec.structs.replace(whole, seconds=fastest)
 
     def _in_turn(
@@ -202,30 +202,21 @@ class Roofline(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         waiting: Number = 0
         for index in range(self.plan.pipeline):
             of_large, of_small = (
-                self._stage_seconds(index, work, costs, size, -(-size // self.plan.replicas), routing)
-                for size in (large, small)
+                self._stage_seconds(index, work, costs, size, routing) for size in (large, small)
             )
             passing = passing + of_large
             waiting = maximum(waiting, larger * of_large + (parts - larger) * of_small)
         return maximum(passing, waiting)
 
     def _stage_seconds(
-        self,
-        index: int,
-        work: Work,
-        costs: tuple[_Cost, ...],
-        batch: Number,
-        own: Number,
-        routing: Routing,
+        self, index: int, work: Work, costs: tuple[_Cost, ...], batch: Number, routing: Routing
     ) -> Number:
-        memory, compute, _, _ = self._stage(index, work, costs, batch, own, routing)
+        memory, compute, _, _ = self._stage(index, work, costs, batch, routing)
         return maximum(memory, compute)
 
-    def _once(
-        self, work: Work, costs: tuple[_Cost, ...], batch: Number, own: Number, routing: Routing
-    ) -> StepTime:
+    def _once(self, work: Work, costs: tuple[_Cost, ...], batch: Number, routing: Routing) -> StepTime:
         """All stages one after another."""
-        stages = [self._stage(index, work, costs, batch, own, routing) for index in range(self.plan.pipeline)]
+        stages = [self._stage(index, work, costs, batch, routing) for index in range(self.plan.pipeline)]
         return StepTime(
             seconds=sum(maximum(memory, compute) for memory, compute, _, _ in stages),
             memory_seconds=sum(memory for memory, _, _, _ in stages),
@@ -235,25 +226,11 @@ class Roofline(msgspec.Struct, frozen=True, dict=True, kw_only=True):
             flops=batch * self._flops(work),
         )
 
-    def _longest(
-        self, work: Work, costs: tuple[_Cost, ...], batch: Number, own: Number, routing: Routing
-    ) -> Number:
-        longest: Number = 0
-        for index in range(self.plan.pipeline):
-            longest = maximum(longest, self._stage_seconds(index, work, costs, batch, own, routing))
-        return longest
-
     def _stage(
-        self,
-        index: int,
-        work: Work,
-        costs: tuple[_Cost, ...],
-        batch: Number,
-        own: Number,
-        routing: Routing,
+        self, index: int, work: Work, costs: tuple[_Cost, ...], batch: Number, routing: Routing
     ) -> tuple[Number, Number, Number, Number]:
         """Seconds of memory and compute on one stage, and the weights and state its fullest rank reads."""
-        reads = self.traffics[index]
+        reads, own = self.traffics[index], -(-batch // self.plan.replicas)
         chosen_by = self.expert_tokens(batch) * work.step.new
         weights = reads.weight_bytes(own * work.step.new, chosen_by, routing)
         # A prompt makes its own state: only what is behind it must be read.

@@ -29,7 +29,7 @@ SHAPES = 256
 """Shapes and masks that it is compiled for, each by itself: kernels of fixed shapes are the faster ones."""
 
 
-def flex(pairs: Pairs, *, with_logsumexp: bool) -> tuple[Tensor, Tensor | None]:
+def flex(pairs: Pairs, with_logsumexp: bool) -> tuple[Tensor, Tensor | None]:
     """Mixed values [batch, heads, new, v_head_dim], and where asked for the log-sum-exps [batch, heads, new].
 
     Raises what torch's compiler raises where it has no kernel: on a CPU it gives no log-sum-exp (torch 2.13).

@@ -92,13 +92,9 @@ def _flash_on_cuda(pairs: Pairs, _: bool) -> tuple[Tensor, Tensor]:
     return made[0].reshape(*pairs.q.shape[:3], -1), made[1].reshape(pairs.q.shape[:3])
 
 
-def _flex(pairs: Pairs, with_logsumexp: bool) -> tuple[Tensor, Tensor | None]:
-    return flex(pairs, with_logsumexp=with_logsumexp)
-
-
 FLASH_ON_CPU = Kernel("flash attention and its log-sum-exp", _flash_on_cpu)
 FLASH_ON_CUDA = Kernel("flash attention and its log-sum-exp", _flash_on_cuda)
-FLEX = Kernel("flex attention, compiled", _flex)
+FLEX = Kernel("flex attention, compiled", flex)
 
 _LEFT_OUT: dict[tuple[Kernel, Case], str] = {}
 """Why a kernel that was tried is not used; empty words where it is."""
@@ -146,10 +142,8 @@ def fused(pairs: Pairs, sinks: Tensor | None) -> tuple[Tensor | None, str]:
             except torch.OutOfMemoryError:
                 raise
             except Exception as error:  # compilers raise of all kinds, and matmuls remain
-                if _is_captured(
-                    case.device
-                ):  # then it is the capture that failed, which another kernel does not mend
-                    raise
+                if _is_captured(case.device):
+                    raise  # it is the capture that failed, which another kernel does not mend
                 _LEFT_OUT[tried] = _words(error)
         reasons.append(f"{kernel.name}: {_LEFT_OUT[tried]}")
     return None, "; ".join(reasons)

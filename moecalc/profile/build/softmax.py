@@ -42,20 +42,16 @@ def attend(
     batch, new, heads, width = q.shape
     kv_heads = k.shape[2]
     keys, values = k.transpose(1, 2), v.transpose(1, 2)
-    apart = sinks is not None or softcap is not None  # which torch's scaled_dot_product_attention has not
+    lacking = sinks is not None or softcap is not None  # in torch's scaled_dot_product_attention
     reasons = ""
-    if apart or (new > 1 and seen.allowed is not None and added is None):
+    if lacking or (new > 1 and seen.allowed is not None and added is None):
         allowed = seen.allowed
         if allowed is not None and allowed.ndim > 4:  # one for the heads that share keys, and one for these
             allowed = allowed[:, :, 0]
         pairs = Pairs(q.transpose(1, 2), keys, values, seen.causal, allowed, scale, softcap)
-        made, words = fused(pairs, sinks)
-        if made is None and apart:
-            made, words = plain(pairs, sinks, QUERIES), f"{PLAIN} ({words})" if words else PLAIN
+        made, reasons = _by_others(pairs, sinks, lacking=lacking)
         if made is not None:
-            record_kernel(words)
             return made.transpose(1, 2)
-        reasons = words
     if new == 1 and (added is not None or seen.allowed is None):
         # The query heads that share keys stand as queries of one head: no key is repeated.
         grouped = q.view(batch, kv_heads, heads // kv_heads, width)
@@ -69,6 +65,19 @@ def attend(
     causal = seen.causal and added is None
     made = _by_torch(q.transpose(1, 2), keys, values, mask, causal=causal, scale=scale, reasons=reasons)
     return made.transpose(1, 2)
+
+
+def _by_others(pairs: Pairs, sinks: Tensor | None, *, lacking: bool) -> tuple[Tensor | None, str]:
+    """Mixed values [batch, heads, new, v_head_dim] by another kernel than `_by_torch` calls, or None and why by none.
+
+    Where `lacking`, that one does not have the case, and plain matmuls are the last resort.
+    """
+    made, words = fused(pairs, sinks)
+    if made is None and lacking:
+        made, words = plain(pairs, sinks, QUERIES), f"{PLAIN} ({words})" if words else PLAIN
+    if made is not None:
+        record_kernel(words)
+    return made, words
 
 
 def _by_torch(

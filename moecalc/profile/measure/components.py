@@ -56,10 +56,8 @@ def component_times(
     """
     seconds: dict[str, float] = defaultdict(float)
     for event in events:
-        if (
-            event.device_type.name != "CPU"
-        ):  # a kernel, which its operation has, or a range as the device saw it
-            continue
+        if event.device_type.name != "CPU":
+            continue  # a kernel, which its operation has, or a range as the device saw it
         component = _component(event, step_name(phase, batch))
         if component is not None:
             seconds[component] += _self_microseconds(event, on_device=on_device) / 1e6

@@ -67,8 +67,8 @@ def _of_step(
         measured=measured,
         tolerance=PEAK_TOLERANCE,
     )
-    flops_notes = []
-    if chooses_null(computed.ledger):
+    drawn, flops_notes = chooses_null(computed.ledger), []
+    if drawn:
         flops_notes.append("computed by uniform choice among experts with weights and without; one draw")
     if phase == "prefill":
         flops_notes.append("of all score positions, masked ones too")
@@ -79,7 +79,7 @@ def _of_step(
         batch=batch,
         computed=computed.counted_flops(plan),
         measured=step.flops,
-        tolerance=TOUCHED_TOLERANCE if chooses_null(computed.ledger) else 0.0,
+        tolerance=TOUCHED_TOLERANCE if drawn else 0.0,
         note="; ".join(flops_notes),
     )
     name = "decode step" if phase == "decode" else "prefill"

@@ -15,8 +15,10 @@ from moecalc.units import format_bytes_binary
 
 def notes_of_steps(points: Iterable[Point], l2_bytes: int | None) -> list[str]:
     """What must be known of steps that read no more than the cache holds."""
-    held = [point for point in points if l2_bytes is not None and point.moved_bytes <= l2_bytes]
-    if not held or l2_bytes is None:
+    if l2_bytes is None:
+        return []
+    held = [point for point in points if point.moved_bytes <= l2_bytes]
+    if not held:
         return []
     words = _listed((point.phase, point.batch) for point in held)
     size = format_bytes_binary(l2_bytes)

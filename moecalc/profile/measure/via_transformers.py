@@ -6,7 +6,7 @@ from typing import Any
 
 from moecalc.errors import InputError
 from moecalc.profile.measure.device import import_torch
-from moecalc.profile.measure.torch_errors import is_out_of_memory
+from moecalc.profile.measure.torch_errors import first_line, is_out_of_memory
 
 CHUNK = 2048
 """Tokens that a cache is filled with at once."""
@@ -62,7 +62,7 @@ class TransformersRunner:
             if is_out_of_memory(error):
                 raise
             # Whatever the library raises about a config is an answer to the user, not a fault of ours.
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
+            reason = first_line(error).split(". ")[0]
             raise InputError(
                 f"{self.name} cannot build `{model_type}`: {reason[:200]}",
                 hint="leave `--via` out: moecalc's own runner builds models from their architecture",

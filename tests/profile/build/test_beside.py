@@ -6,8 +6,8 @@ import torch
 from moecalc.profile.build import build
 from moecalc.profile.build.step import Call, Handed
 from moecalc.sources.hf_config import read_config
-from tests.profile.build import test_types as types
 from tests.profile.build.test_refusals import changed, refusal
+from tests.profile.build.test_types import HOLD_OF_EVERY_TYPE
 
 ARCTIC = {
     "model_type": "arctic",
@@ -29,15 +29,7 @@ def architecture(request):
     return read_config({**ARCTIC, **request.param}).architecture
 
 
-@pytest.mark.parametrize(
-    "holds",
-    [
-        types.test_weights_are_the_rows_of_the_ledger,
-        types.test_state_is_allocated_to_the_byte,
-        types.test_counted_flops_are_the_computed_ones,
-        types.test_prompt_in_pieces_gives_the_same_logits,
-    ],
-)
+@pytest.mark.parametrize("holds", HOLD_OF_EVERY_TYPE)
 def test_what_holds_of_every_type(architecture, holds):
     holds(architecture)
 

@@ -7,9 +7,8 @@ import torch
 
 from moecalc.profile.build import Numerics, build
 from moecalc.sources.hf_config import read_config
-from tests.oracle import reference
 from tests.oracle.families import zaya
-from tests.profile.build.test_against_transformers import check_logits, copy_weights
+from tests.profile.build.against_transformers import check_logits, copy_weights, random_model
 
 PROJECTIONS = [f"self_attn.qkv_proj.{side}_proj" for side in ("q", "k")]
 VALUES = [f"self_attn.qkv_proj.v_proj_{which}" for which in ("current", "delayed")]
@@ -64,11 +63,7 @@ def let_half_skip(model: torch.nn.Module, gate: torch.nn.Module, ids: torch.Tens
 @pytest.mark.parametrize("variant", [{}, *zaya.VARIANTS])
 def test_logits_are_those_of_transformers(variant: dict[str, Any]) -> None:
     config = rotary({**zaya.TINY, **variant})
-    torch.manual_seed(7)
-    model = reference.build_model(config)
-    with torch.no_grad():
-        for tensor in model.state_dict().values():
-            tensor.normal_(0.1, 0.3) if tensor.ndim > 1 else tensor.normal_(0.6, 0.2)
+    model = random_model(config)
     ids = torch.randint(0, 128, (2, 30))
     for layer in model.model.layers:
         let_half_skip(model, layer.mlp.gate, ids)

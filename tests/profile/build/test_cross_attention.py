@@ -10,9 +10,8 @@ from moecalc.ir.step import Media, Step
 from moecalc.profile.build import Numerics, build
 from moecalc.profile.build.counters import count, counted_choices
 from moecalc.sources.hf_config import read_config
-from tests.oracle import reference
 from tests.oracle.families import mllama
-from tests.profile.build.test_against_transformers import NAMES, copy_weights, numbers_of
+from tests.profile.build.against_transformers import NAMES, copy_weights, numbers_of, random_model
 
 SOURCE = 13
 ARCHITECTURE = read_config(mllama.TINY).architecture
@@ -50,11 +49,7 @@ def test_state_of_a_source_is_allocated_to_the_byte():
 @pytest.mark.oracle
 @pytest.mark.parametrize("source", [0, SOURCE])
 def test_logits_are_those_of_transformers(source: int):
-    torch.manual_seed(7)
-    model = reference.build_model(mllama.TINY)
-    with torch.no_grad():
-        for tensor in model.state_dict().values():
-            tensor.normal_(0.1, 0.3) if tensor.ndim > 1 else tensor.normal_(0.6, 0.2)
+    model = random_model(mllama.TINY)
     numerics = msgspec.structs.replace(Numerics(), **numbers_of(model.config.get_text_config()))
     network = build(ARCHITECTURE, dtype=torch.float32, device="cpu", numerics=numerics)
     own: dict[str, list[str]] = {}

@@ -9,10 +9,9 @@ from moecalc.ir.rows import Slots, SlotsKind
 from moecalc.profile.build import Numerics, build
 from moecalc.profile.build.cache import positions, remember
 from moecalc.sources.hf_config import read_config
-from tests.oracle import reference
 from tests.oracle.families import inkling_text
-from tests.profile.build import test_types as types
-from tests.profile.build.test_against_transformers import check_logits, copy_weights
+from tests.profile.build.against_transformers import check_logits, copy_weights, random_model
+from tests.profile.build.test_types import HOLD_OF_EVERY_TYPE
 
 NAMES = {
     "embedding norm.layer": ["model.embed_tokens.embed_norm.weight"],
@@ -55,11 +54,7 @@ def ours(source: dict[str, torch.Tensor], config: Any) -> dict[str, torch.Tensor
 @pytest.mark.parametrize("config", CONFIGS)
 def test_logits_are_those_of_transformers(config: dict[str, Any]) -> None:
     config = {**config, "logits_mup_width_multiplier": 2.0}
-    torch.manual_seed(7)
-    model = reference.build_model(config)
-    with torch.no_grad():
-        for tensor in model.state_dict().values():
-            tensor.normal_(0.1, 0.3) if tensor.ndim > 1 else tensor.normal_(0.6, 0.2)
+    model = random_model(config)
     numerics = Numerics(
         scores="sigmoid",
         routed_scale=model.config.route_scale,
@@ -73,15 +68,7 @@ def test_logits_are_those_of_transformers(config: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("variant", inkling_text.VARIANTS[:2])
-@pytest.mark.parametrize(
-    "holds",
-    [
-        types.test_weights_are_the_rows_of_the_ledger,
-        types.test_state_is_allocated_to_the_byte,
-        types.test_counted_flops_are_the_computed_ones,
-        types.test_prompt_in_pieces_gives_the_same_logits,
-    ],
-)
+@pytest.mark.parametrize("holds", HOLD_OF_EVERY_TYPE)
 def test_what_holds_of_every_type_holds_of_variants(variant, holds):
     holds(read_config({**inkling_text.TINY, **variant}).architecture)
 

@@ -12,9 +12,8 @@ from moecalc.profile.build.loop import order_of_runs
 from moecalc.profile.measure.asked import Asked
 from moecalc.profile.measure.profiling import profile
 from moecalc.sources.hf_config import read_config
-from tests.oracle import reference
 from tests.oracle.families import hrm_text
-from tests.profile.build.test_against_transformers import check_logits, copy_weights, numbers_of
+from tests.profile.build.against_transformers import check_logits, copy_weights, numbers_of, random_model
 
 NAMES = {
     "layer": ["layers."],
@@ -36,11 +35,7 @@ NAMES = {
     ],
 )
 def test_logits_are_those_of_transformers(config: dict[str, Any]) -> None:
-    torch.manual_seed(7)
-    model = reference.build_model(config)
-    with torch.no_grad():
-        for tensor in model.state_dict().values():
-            tensor.normal_(0.1, 0.3) if tensor.ndim > 1 else tensor.normal_(0.6, 0.2)
+    model = random_model(config)
     numerics = Numerics(**numbers_of(model.config))
     network = build(read_config(config).architecture, dtype=torch.float32, device="cpu", numerics=numerics)
     source = {}

@@ -8,9 +8,8 @@ import torch
 
 from moecalc.profile.build import Numerics, build
 from moecalc.sources.hf_config import read_config
-from tests.oracle import reference
 from tests.oracle.families import bamba, falcon_h1, granitemoehybrid, mamba2, nemotron_h
-from tests.profile.build.test_against_transformers import check_logits, copy_weights, numbers_of
+from tests.profile.build.against_transformers import check_logits, copy_weights, numbers_of, random_model
 
 
 def recurrent(module: str) -> dict[str, list[str]]:
@@ -120,11 +119,7 @@ def in_our_shapes(source: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 @pytest.mark.oracle
 @pytest.mark.parametrize(("config", "numerics"), CASES)
 def test_logits_are_those_of_transformers(config: dict[str, Any], numerics: Numerics) -> None:
-    torch.manual_seed(7)
-    model = reference.build_model(config)
-    with torch.no_grad():
-        for tensor in model.state_dict().values():
-            tensor.normal_(0.1, 0.3) if tensor.ndim > 1 else tensor.normal_(0.6, 0.2)
+    model = random_model(config)
     numerics = msgspec.structs.replace(numerics, **numbers_of(model.config))
     network = build(read_config(config).architecture, dtype=torch.float32, device="cpu", numerics=numerics)
     copy_weights(network, in_our_shapes(dict(model.state_dict())), NAMES[config["model_type"]])

@@ -14,7 +14,7 @@ from moecalc.profile.build import Numerics, build
 from moecalc.sources.hf_config import read_config
 from tests.oracle import reference
 from tests.oracle.families import cpmant, llama, mixtral
-from tests.profile.build.test_against_transformers import copy_weights
+from tests.profile.build.against_transformers import copy_weights, random_model
 
 NAMES = {
     "layer": ["cpmant.encoder.layers."],
@@ -40,11 +40,7 @@ CASES = [
 @pytest.mark.oracle
 @pytest.mark.parametrize("config", CASES)
 def test_logits_are_those_of_transformers(config: dict[str, Any]) -> None:
-    torch.manual_seed(7)
-    model = reference.build_model(config)
-    with torch.no_grad():
-        for tensor in model.state_dict().values():
-            tensor.normal_(0.1, 0.3) if tensor.ndim > 1 else tensor.normal_(0.6, 0.2)
+    model = random_model(config)
     numerics = Numerics(activation="gelu", norm_epsilon=model.config.eps)
     network = build(read_config(config).architecture, dtype=torch.float32, device="cpu", numerics=numerics)
     copy_weights(network, dict(model.state_dict()), NAMES)

@@ -9,7 +9,6 @@ import torch
 
 from moecalc.profile.build import Numerics, build
 from moecalc.sources.hf_config import read_config
-from tests.oracle import reference
 from tests.oracle.families import (
     deepseek_v4,
     gemma3n_text,
@@ -22,11 +21,12 @@ from tests.oracle.families import (
     rwkv,
     xlstm,
 )
-from tests.profile.build.test_against_transformers import (
+from tests.profile.build.against_transformers import (
     SANDWICH,
     check_logits,
     copy_weights,
     numbers_of,
+    random_model,
 )
 
 Tensors = dict[str, torch.Tensor]
@@ -461,16 +461,12 @@ CASES = [
 def test_logits_are_those_of_transformers(
     config: dict[str, Any], numerics: Numerics, names: dict[str, list[str]]
 ) -> None:
-    torch.manual_seed(7)
-    model = reference.build_model(config)
+    model = random_model(config)
     with torch.no_grad():
         for tensor in model.state_dict().values():
             if not tensor.is_floating_point():  # a table of experts, those of a token all different
-                tensor.copy_(
-                    torch.rand(len(tensor), config["n_routed_experts"]).argsort()[:, : tensor.shape[1]]
-                )
-            else:
-                tensor.normal_(0.1, 0.3) if tensor.ndim > 1 else tensor.normal_(0.6, 0.2)
+                drawn = torch.rand(len(tensor), config["n_routed_experts"])
+                tensor.copy_(drawn.argsort()[:, : tensor.shape[1]])
     numerics = msgspec.structs.replace(numerics, **numbers_of(model.config))
     network = build(read_config(config).architecture, dtype=torch.float32, device="cpu", numerics=numerics)
     source = {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -173,3 +173,12 @@ def test_what_is_not_built_is_refused_by_name(model_type: str):
     with pytest.raises(InputError) as caught:
         network_of(architecture_of(MODULES[model_type].TINY), "meta")
     assert REFUSED[model_type] in str(caught.value)
+
+
+HOLD_OF_EVERY_TYPE = [
+    test_weights_are_the_rows_of_the_ledger,
+    test_state_is_allocated_to_the_byte,
+    test_counted_flops_are_the_computed_ones,
+    test_prompt_in_pieces_gives_the_same_logits,
+]
+"""For what another file builds beside the tiny configs: each takes an architecture."""
