@@ -108,20 +108,6 @@ def top_k_of(config: Mapping[str, Any]) -> int | None:
     return None
 
 
-def reconciled(model: str) -> CheckpointModel:
-    """A model with config and header. Raises InputError where either is not at hand."""
-    from moecalc.api.loading import load  # which imports this module where it is needed
-
-    loaded = load(model, headers=True)
-    if isinstance(loaded, CheckpointModel):
-        return loaded
-    why = f": {loaded.why}" if isinstance(loaded, HeaderModel) and loaded.why else ""
-    raise InputError(
-        f"`{model}` has no config to hold its header against{why}",
-        hint="put the config.json beside the weights; `moecalc show` works without",
-    )
-
-
 def require_header(loaded: AnyModel, model: str) -> None:
     """Raise InputError for a model that was loaded without a header."""
     if not isinstance(loaded, CheckpointModel | HeaderModel):

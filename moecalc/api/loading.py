@@ -5,20 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from moecalc.api.configs import GIVEN, MAX_CONFIG_BYTES, from_config, parse_json, read_json
 from moecalc.api.model import AnyModel, Model, StatedModel
-from moecalc.errors import InputError, in_a_word
+from moecalc.errors import InputError
 from moecalc.sources import catalog, stated
 from moecalc.sources.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from moecalc.api.local import ConfigOnly, Weights
-    from moecalc.sources.headers.tensors import Header
+    from moecalc.api.local import ConfigOnly
 
 SPEC_SUFFIXES = (".yaml", ".yml")
 WEIGHTS = (".safetensors", ".gguf", ".index.json", ".bin", ".pt", ".pth", ".ckpt")
-GIVEN = "config"
-"""The source of a config that was given as a mapping and has no place."""
-
 STDIN = "stdin"
 
 LONGEST_NAME = 1000
@@ -26,12 +23,6 @@ LONGEST_NAME = 1000
 
 LONGEST_PART = 255
 """Bytes of a file's name, in every file system in use."""
-
-MAX_CONFIG_BYTES = 16 * 2**20
-"""Configs are kilobytes; beyond this a file is not what it says."""
-
-MAX_CONFIG_VALUES = 300_000
-"""Brackets and commas. A quantized model of many experts that lists each of its modules has some 100,000."""
 
 
 def load(
@@ -116,40 +107,6 @@ def _from_mapping(data: Any, name: str, source: str, strict: bool) -> AnyModel:
     return from_config(data, name, source, strict)
 
 
-def from_config(config: Any, name: str, source: str, strict: bool, vocab_size: int | None = None) -> Model:
-    """The model a config describes; `vocab_size` is for a params.json without one. Raises InputError."""
-    from moecalc.sources.hf_config import read_config  # only configs need the family readers
-    from moecalc.sources.params_json import is_params, read_params
-
-    try:
-        reading = read_params(config, vocab_size) if is_params(config) else read_config(config)
-    except InputError as error:
-        if source != GIVEN:
-            error.at(source)
-        raise
-    warnings = []
-    if reading.unread:
-        listed = ", ".join(f"`{key}`" for key in reading.unread)
-        unread = f"keys nobody read, figures may miss their effect: {listed}"
-        if strict:
-            raise InputError(
-                unread, hint="`moecalc show --keys` lists what each key does; leave out --strict to go on"
-            ).at(source)
-        warnings.append(f"{source}: {unread}")
-    warnings.extend((*reading.assumed, *reading.warnings))
-    return Model(
-        name=name,
-        title=name,
-        source=source,
-        architecture=reading.architecture,
-        precision=reading.precision,
-        context_length=reading.context,
-        warnings=tuple(warnings),
-        config=config,
-        model_type=reading.model_type,
-    )
-
-
 def config_of(model: str) -> tuple[Any, str]:
     """The config a MODEL argument names, unread, and its source. Raises InputError where it names none."""
     if model == "-":
@@ -157,7 +114,7 @@ def config_of(model: str) -> tuple[Any, str]:
     meant = _path_meant(model)
     if meant is not None:
         path = _existing(meant)
-        return _read_json(path), str(path)
+        return read_json(path), str(path)
     if _is_hub_id(model) and catalog.find(model) is None:
         from moecalc.api.remote import remote_config  # imports huggingface_hub
 
@@ -172,17 +129,17 @@ def _from_path(path: Path, strict: bool, top_k: int | None, headers: bool) -> An
         from moecalc.api.local import Weights, find_weights  # reads no weights, but imports their readers
 
         found = find_weights(path, headers)
-        return (
-            _from_weights(found, strict, top_k)
-            if isinstance(found, Weights)
-            else _from_config_only(found, strict)
-        )
+        if not isinstance(found, Weights):
+            return _from_config_only(found, strict)
+        from moecalc.api.from_header import from_weights
+
+        return from_weights(found, strict, top_k)
     path = _existing(path)
     if path.suffix in SPEC_SUFFIXES:
         return _from_spec(catalog.load(path), str(path))
     named = path.name in {"config.json", "params.json"}
     name = path.parent.name if named and path.parent.name else path.stem
-    return _from_mapping(_read_json(path), name, str(path), strict)
+    return _from_mapping(read_json(path), name, str(path), strict)
 
 
 def _from_config_only(found: "ConfigOnly", strict: bool) -> AnyModel:
@@ -190,62 +147,12 @@ def _from_config_only(found: "ConfigOnly", strict: bool) -> AnyModel:
     from moecalc.api.indexed import IndexedModel
 
     name = found.config.resolve().parent.name
-    model = from_config(_read_json(found.config), name, str(found.config), strict)
+    model = from_config(read_json(found.config), name, str(found.config), strict)
     if found.index is not None:
         model = IndexedModel(model, found.index)
     if found.warning is not None:
         model.warnings += (found.warning,)
     return model
-
-
-def _from_weights(place: "Weights", strict: bool, top_k: int | None) -> AnyModel:
-    """A checkpoint with the config beside it, or its header alone."""
-    header = place.read_header()
-    try:
-        config = None if place.config is None else _read_json(place.config)
-    except InputError as error:
-        if header.format != "gguf" or strict:
-            raise
-        # a GGUF says itself what it holds
-        model = from_header(header, None, place.name, "", strict, top_k)
-        model.warnings += (f"the config.json beside it is not read: {in_a_word(error)}",)
-        return model
-    return from_header(header, config, place.name, str(place.config), strict, top_k)
-
-
-def from_header(
-    header: "Header", config: Any, name: str, config_source: str, strict: bool, top_k: int | None
-) -> AnyModel:
-    """The model of a header and the config that belongs to it, None where none is at hand.
-
-    A config that cannot be read leaves the header to answer alone, but with `strict` that is an InputError. A GGUF
-    is the model of its own metadata, and held against the config.
-    """
-    from moecalc.api.checkpoint import CheckpointModel, top_k_of
-    from moecalc.api.header_alone import HeaderModel
-    from moecalc.api.local import Weights
-
-    if not header.tensors:
-        raise InputError(
-            "it holds no tensors",
-            file=header.source,
-            hint="a vocabulary or metadata alone is no model: give the file with the weights",
-        )
-    if header.format == "gguf":
-        from moecalc.api.gguf import model_from_gguf
-
-        return model_from_gguf(header, name, strict, top_k, config)
-    if config is None:
-        return HeaderModel(header, name, top_k)
-    try:
-        model = from_config(config, name, config_source, strict, Weights.vocab_size(header))
-    except InputError as error:
-        if strict or not isinstance(config, Mapping):
-            raise
-        return HeaderModel(
-            header, name, top_k or top_k_of(config), f"the config is not read: {in_a_word(error)}"
-        )
-    return CheckpointModel(model, header)
 
 
 def from_text(text: str, path: str, source: str) -> AnyModel:
@@ -273,15 +180,6 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _read_json(path: Path) -> Any:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            text = file.read(MAX_CONFIG_BYTES + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read it: {_reason(error)}", file=str(path)) from error
-    return parse_json(text, str(path))
-
-
 def _config_in(folder: Path) -> Path:
     for name in ("config.json", "params.json"):
         if (folder / name).is_file():
@@ -298,33 +196,6 @@ def _from_stdin(strict: bool) -> AnyModel:
     if text.lstrip()[:1] in ("{", "["):
         return _from_mapping(parse_json(text, STDIN), STDIN, STDIN, strict)
     return _from_spec(catalog.parse(text, STDIN), STDIN)
-
-
-def parse_json(text: str, source: str) -> Any:
-    """A config's JSON. Raises InputError, which names the source."""
-    if len(text) > MAX_CONFIG_BYTES:
-        raise InputError(f"larger than {MAX_CONFIG_BYTES // 2**20} MiB: not a config", file=source)
-    if sum(map(text.count, "[{,")) > MAX_CONFIG_VALUES:
-        raise InputError(f"more than {MAX_CONFIG_VALUES:,} values: not a config", file=source)
-    import json  # only configs are JSON
-
-    from moecalc.sources.json_objects import unique_keys
-
-    try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=unique_keys)
-    except json.JSONDecodeError as error:
-        raise InputError(f"not JSON: {error.msg}", file=source, line=error.lineno) from error
-    except RecursionError as error:
-        raise InputError("nested too deeply for a config", file=source) from error
-    except InputError as error:
-        error.at(source)
-        raise
-    except ValueError as error:  # Python reads no integer of more than some thousand digits
-        raise InputError("a number has too many digits for a config", file=source) from error
-
-
-def _refuse_constant(constant: str) -> Any:
-    raise InputError(f"`{constant}` is no number a config can hold")
 
 
 def _path_meant(text: str) -> Path | None:
@@ -368,10 +239,6 @@ def _names_a_hub_file(text: str) -> bool:
     from moecalc.sources.hub.reference import names_a_file
 
     return names_a_file(text)
-
-
-def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else "it is not UTF-8 text"
 
 
 def _unknown(text: str) -> InputError:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from moecalc.api.loading import GIVEN, from_config
+from moecalc.api.configs import GIVEN, from_config
 from moecalc.api.model import AnyModel, Model
 from moecalc.checks.budgets.record import Source
 from moecalc.sources import catalog

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from moecalc.api import loading
+from moecalc.api.configs import MAX_CONFIG_BYTES, from_config, parse_json
+from moecalc.api.from_header import from_header
 from moecalc.api.local import CONFIGS, SHARD
 from moecalc.api.model import AnyModel
 from moecalc.errors import InputError, MoecalcError, UndeterminedError, in_a_word
@@ -35,10 +36,10 @@ def load_remote(text: str, strict: bool, top_k: int | None, headers: bool) -> An
     if name is None or headers or name != "config.json":
         header = _header(snapshot)
         config = None if name is None else _config(snapshot, name)
-        return loading.from_header(header, config, text, _source(snapshot, name), strict, top_k)
+        return from_header(header, config, text, _source(snapshot, name), strict, top_k)
     config = _config(snapshot, name)
     try:
-        model = loading.from_config(config, text, snapshot.source, strict)
+        model = from_config(config, text, snapshot.source, strict)
     except InputError as error:
         if strict or not isinstance(config, Mapping):
             raise
@@ -46,7 +47,7 @@ def load_remote(text: str, strict: bool, top_k: int | None, headers: bool) -> An
             header = _header(snapshot)
         except InputError:
             raise error from None  # what is wrong with the config is the better answer
-        return loading.from_header(header, config, text, snapshot.source, strict, top_k)
+        return from_header(header, config, text, snapshot.source, strict, top_k)
     model.warnings += snapshot.notes
     return model
 
@@ -85,11 +86,11 @@ def _one_file(snapshot: Snapshot, file: str, name: str, strict: bool, top_k: int
         beside = None if SHARD.fullmatch(file) or "/" in file else _config_name(snapshot)
         config = None if beside is None else _config(snapshot, beside)
         header = read_safetensors(snapshot, file)
-        return loading.from_header(header, config, name, _source(snapshot, beside), strict, top_k)
+        return from_header(header, config, name, _source(snapshot, beside), strict, top_k)
     if file.endswith(PICKLES):
         raise refuse_pickle(snapshot.where(file), "name a safetensors or GGUF file")
     if PurePosixPath(file).suffix == ".json" and not file.endswith(".index.json"):
-        return loading.from_config(_config(snapshot, file), name, snapshot.where(file), strict)
+        return from_config(_config(snapshot, file), name, snapshot.where(file), strict)
     raise InputError(
         f"`{snapshot.where(file)}` is no model", hint="name a config.json, a safetensors or a GGUF file"
     )
@@ -109,7 +110,7 @@ def _one_gguf(snapshot: Snapshot, file: str, name: str, strict: bool, top_k: int
             if strict:
                 raise
             warnings = (f"the config.json beside it is not read: {in_a_word(error)}",)
-    model = loading.from_header(header, config, name, "", strict, top_k)
+    model = from_header(header, config, name, "", strict, top_k)
     model.warnings += warnings
     return model
 
@@ -133,10 +134,10 @@ def _config_name(snapshot: Snapshot) -> str | None:
 def _config(snapshot: Snapshot, name: str) -> Any:
     where = snapshot.where(name)
     try:
-        text = snapshot.read(name, loading.MAX_CONFIG_BYTES).decode()
+        text = snapshot.read(name, MAX_CONFIG_BYTES).decode()
     except UnicodeDecodeError as error:
         raise InputError("it is not UTF-8 text", file=where) from error
-    return loading.parse_json(text, where)
+    return parse_json(text, where)
 
 
 def _source(snapshot: Snapshot, config: str | None) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from moecalc.api.checkpoint import reconciled
+from moecalc.api.reconciling import reconciled
 from moecalc.cli import options
 from moecalc.cli.output import emit
 from moecalc.errors import CheckFailed

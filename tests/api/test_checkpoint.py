@@ -5,10 +5,11 @@ import json
 import pytest
 
 import moecalc
-from moecalc.api.checkpoint import CheckpointModel, reconciled
+from moecalc.api.checkpoint import CheckpointModel
 from moecalc.api.explaining import explain
 from moecalc.api.header_alone import HeaderModel
 from moecalc.api.indexed import IndexedModel
+from moecalc.api.reconciling import reconciled
 from moecalc.errors import InputError
 from moecalc.sources.headers.checkpoint import Index
 from tests.sources.headers import listed
