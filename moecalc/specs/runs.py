@@ -82,17 +82,19 @@ class Ceilings(_Stored, frozen=True, kw_only=True):
     copy_bytes_per_second: Positive
     """Bytes read and bytes written."""
     read_bytes_per_second: Positive
-    """Bytes read by a sum."""
+    """Bytes read by `read_form`."""
     flops_per_second: Positive
     """Of the fastest multiplication in `dtype`: by itself, or in a step of the model."""
     dtype: str
     buffer_bytes: int
     """Of the copied buffer."""
     matmul_size: int
-    """Rows and columns of the fastest weight that was multiplied by itself."""
+    """Rows and columns of the fastest weight that was multiplied by itself; the larger of the two."""
     matmul_form: str = ""
     """What reached `flops_per_second`: rows, weight and its layout, or a step of the model; empty in files before this
     was looked at, which multiplied two square matrices."""
+    read_form: str = "a sum"
+    """The fastest way to read that was tried: a sum, or a matrix-vector product."""
 
     @property
     def bytes_per_second(self) -> float:

@@ -1,6 +1,6 @@
 """Hold composed times against the whole model's: `python -m tests.benchmarks.composed smollm-135m gpt2`.
 
-Whole, base and parts are built side by side and timed in turn, round after round, so that what disturbs the machine
+Whole and parts are built side by side and timed in turn, round after round, so that what disturbs the machine
 disturbs all of them: runs of `moecalc profile --layers all` and `--layers kinds` one after another differ by more than
 composing does. The ratio is the median over rounds of composed over whole, with its quartiles.
 """
@@ -15,7 +15,6 @@ from moecalc.profile.measure.by_kinds import layers_of
 from moecalc.profile.measure.compose import composed_seconds
 from moecalc.profile.measure.device import choose_device, import_torch, torch_dtype
 from moecalc.profile.measure.making import Maker, maker_for
-from moecalc.profile.measure.runner import stored_bytes
 from moecalc.profile.measure.sampling import Conditions, prepared
 from moecalc.profile.measure.steps import StepPlan, steps_of
 from moecalc.profile.measure.timing import WARM_UP, clock_for
@@ -46,18 +45,19 @@ def main() -> None:
 
 
 def _hold(name: str, maker: Maker, steps: tuple[StepPlan, ...], conditions: Conditions, rounds: int) -> None:
-    whole, base = maker.whole(), maker.base()
-    held = stored_bytes(base.tensors())
-    layers = [(kind.layers, layers_of(kind, maker, held, None)) for kind in maker.kinds]
+    whole = maker.whole()
+    layers = [(kind.layers, layers_of(kind, maker, None)) for kind in maker.kinds]
     parts = [
         maker.with_layers_of(kind, measured) for kind, (_, measured) in zip(maker.kinds, layers, strict=True)
     ]
     shares = ", ".join(f"{measured} of {every} layers" for every, measured in layers)
     for step in steps:
-        calls = [prepared(runner, step, conditions)[1:] for runner in (whole, base, *parts)]
+        bases = [part.without_layers() for part in parts]
+        calls = [prepared(runner, step, conditions)[1:] for runner in (whole, *bases, *parts)]
         ratios = []
         for turn in range(WARM_UP + rounds):
-            seconds, alone, *of_parts = (_timed(conditions, again, call) for again, call in calls)
+            seconds, *others = (_timed(conditions, again, call) for again, call in calls)
+            alone, of_parts = others[: len(parts)], others[len(parts) :]
             if turn >= WARM_UP:
                 ratios.append(composed_seconds(alone, of_parts, layers) / seconds)
         low, middle, high = quantiles(ratios, n=4)

@@ -11,6 +11,7 @@ Modules for prediction (MTP), drafters and towers are not part of it: it is the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -49,6 +50,10 @@ if TYPE_CHECKING:
     from moecalc.ir.blocks.stack import Stack
     from moecalc.specs.formats import Precision
     from moecalc.specs.routing import Skew
+
+
+OUTSIDE_LAYERS = ("embedding", "streams", "final norm", "head")
+"""Places of weights that a network without layers has too."""
 
 
 class Network(Module):
@@ -162,6 +167,16 @@ class Network(Module):
     def weights(self) -> Iterator[Stored]:
         """Every stored tensor with its row of the ledger, in the ledger's shape and type; tied ones once."""
         return iter(self._stored)
+
+    def without_layers(self) -> Network:
+        """Its embedding and head, on the same tensors, and none of the layers between them."""
+        made = copy(self)
+        made.__dict__.update(  # a copy of a module has the same dict of modules
+            _modules={**self._modules, "layers": torch.nn.ModuleList()},
+            built=(),
+            _stored=[stored for stored in self._stored if stored.place in OUTSIDE_LAYERS],
+        )
+        return made
 
     def new_state(self, batch: int, slots: int, source: int = 0) -> Cache:
         """An empty cache for `batch` sequences of at most `slots` tokens, of the bytes that the ledger computes.

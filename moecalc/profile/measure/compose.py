@@ -3,10 +3,13 @@
 The base is the model without layers: embeddings, final norm, head. Some layers of each kind are measured on top of it,
 so that a layer has (base with its layers - base) / their number, and the whole has base + sum over kinds of number x
 layer: parameters, bytes and FLOPs exactly, and time as far as layers do not share anything (a cache that one warms for
-the next, launches that overlap). Memory that comes and goes with a layer is that of the hungriest part.
+the next, launches that overlap). The two times of a difference are taken in turn, call by call, for a machine that is
+disturbed in one of them makes layers of any length. Memory that comes and goes with a layer is that of the hungriest
+part.
 """
 
 from collections.abc import Callable, Sequence
+from statistics import median
 
 import msgspec
 
@@ -28,23 +31,22 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     measured_layers: int
     """Of that kind in what was measured."""
     sample: Sample
+    base: Sample
+    """The same network without its layers, timed in turn with it."""
 
 
-def composed(base: Sample, parts: Sequence[Part]) -> Sample:
-    """The sample of the whole; every part was measured in the steps of the base, in their order."""
-    steps = []
-    for index, of_base in enumerate(base.steps):
-        own = [part.sample.steps[index] for part in parts]
-        steps.append(_step(of_base, own, parts))
+def composed(parts: Sequence[Part]) -> Sample:
+    """The sample of the whole; every part was measured in the same steps, in their order."""
+    base = parts[0].base
     return Sample(
         parameters=_stored(base.parameters, [part.sample.parameters for part in parts], parts),
         weight_bytes=_stored(base.weight_bytes, [part.sample.weight_bytes for part in parts], parts),
-        steps=tuple(steps),
+        steps=tuple(_step(index, parts) for index in range(len(base.steps))),
         uncounted=tuple(dict.fromkeys(name for part in parts for name in part.sample.uncounted)),
     )
 
 
-def composed_timing(base: Timing, of_parts: Sequence[Timing], parts: Sequence[Part]) -> Timing:
+def composed_timing(bases: Sequence[Timing], of_parts: Sequence[Timing], parts: Sequence[Part]) -> Timing:
     """The time of the whole. Its spread is that of parts all as fast, or all as slow, as they ever were.
 
     A layer that took less than nothing, by noise, counts as nothing (`lost` names it).
@@ -52,23 +54,30 @@ def composed_timing(base: Timing, of_parts: Sequence[Timing], parts: Sequence[Pa
 
     def whole(pick: Callable[[Timing], float]) -> float:
         shares = [(part.layers, part.measured_layers) for part in parts]
-        return composed_seconds(pick(base), [pick(timing) for timing in of_parts], shares)
+        return composed_seconds(
+            [pick(timing) for timing in bases], [pick(timing) for timing in of_parts], shares
+        )
 
     middle = whole(lambda timing: timing.seconds)
     return Timing(
         seconds=middle,
         low_seconds=min(middle, whole(lambda timing: timing.low_seconds)),
         high_seconds=max(middle, whole(lambda timing: timing.high_seconds)),
-        repeats=min(timing.repeats for timing in (base, *of_parts)),
-        clock="; ".join(dict.fromkeys(timing.clock for timing in (base, *of_parts))),
+        repeats=min(timing.repeats for timing in (*bases, *of_parts)),
+        clock="; ".join(dict.fromkeys(timing.clock for timing in (*bases, *of_parts))),
     )
 
 
-def composed_seconds(base: float, of_parts: Sequence[float], layers: Sequence[tuple[int, int]]) -> float:
-    """Seconds of the whole from those of base and parts; `layers` of each part: run by the whole, and measured."""
-    return base + sum(
+def composed_seconds(
+    bases: Sequence[float], of_parts: Sequence[float], layers: Sequence[tuple[int, int]]
+) -> float:
+    """Seconds of the whole from those of each part with its layers and without (`bases`, of which the median counts).
+
+    `layers` of each part: run by the whole, and measured.
+    """
+    return median(bases) + sum(
         every * max(0.0, seconds - base) / measured
-        for seconds, (every, measured) in zip(of_parts, layers, strict=True)
+        for base, seconds, (every, measured) in zip(bases, of_parts, layers, strict=True)
     )
 
 
@@ -86,24 +95,26 @@ def layers_to_measure(
     return max(1, min(stored, wanted, held))
 
 
-def lost(base: Sample, parts: Sequence[Part]) -> tuple[str, ...]:
+def lost(parts: Sequence[Part]) -> tuple[str, ...]:
     """Kinds of which a shown step took no longer than without their layers: their time drowned in noise."""
     return tuple(
         part.kind
         for part in parts
         if any(
             with_layers.timing.seconds <= alone.timing.seconds
-            for alone, with_layers in zip(base.steps, part.sample.steps, strict=True)
+            for alone, with_layers in zip(part.base.steps, part.sample.steps, strict=True)
             if alone.plan.shown
         )
     )
 
 
-def _step(base: StepSample, own: Sequence[StepSample], parts: Sequence[Part]) -> StepSample:
-    every = (base, *own)
+def _step(index: int, parts: Sequence[Part]) -> StepSample:
+    bases = [part.base.steps[index] for part in parts]
+    own = [part.sample.steps[index] for part in parts]
+    base, every = bases[0], (*bases, *own)
     return StepSample(
         plan=base.plan,
-        timing=composed_timing(base.timing, [step.timing for step in own], parts),
+        timing=composed_timing([step.timing for step in bases], [step.timing for step in own], parts),
         state_bytes=_run(base.state_bytes, [step.state_bytes for step in own], parts),
         transient_bytes=_known_most([step.transient_bytes for step in every]),
         flops=_run(base.flops, [step.flops for step in own], parts),

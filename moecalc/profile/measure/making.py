@@ -3,24 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import msgspec
-
 from moecalc.api.model import Model
 from moecalc.errors import InputError
 from moecalc.ir.roles import Component, Role
 from moecalc.profile.measure.asked import Asked
-from moecalc.profile.measure.runner import Runner
+from moecalc.profile.measure.runner import Kind, Layered, Runner
 from moecalc.specs.formats import Precision
-
-
-class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """One distinct kind of layer."""
-
-    name: str
-    layers: int
-    """How many of it the whole model runs."""
-    stored: int
-    """How many of it the whole model stores: 1 where it is the same one wherever it stands."""
 
 
 class Maker(Protocol):
@@ -55,12 +43,8 @@ class Maker(Protocol):
         """All layers."""
         ...
 
-    def base(self) -> Runner:
-        """No layers: embeddings, final norm, head."""
-        ...
-
-    def with_layers_of(self, kind: Kind, layers: int) -> Runner:
-        """The base and so many layers of a kind."""
+    def with_layers_of(self, kind: Kind, layers: int) -> Layered:
+        """Embeddings, final norm, head, and so many layers of a kind."""
         ...
 
 
@@ -90,12 +74,8 @@ class ReferenceMaker:
         """All layers."""
         return self._runner
 
-    def base(self) -> Runner:
+    def with_layers_of(self, kind: Kind, layers: int) -> Layered:
         """Cannot be had: nobody asks, as there are no kinds."""
-        raise AssertionError(self.name)
-
-    def with_layers_of(self, kind: Kind, layers: int) -> Runner:
-        """Cannot be had either."""
         raise AssertionError(kind, layers)
 
 

@@ -7,8 +7,7 @@ from moecalc.api.model import Model
 from moecalc.errors import InputError
 from moecalc.ir.rows import Kind as Stored
 from moecalc.profile.measure.asked import Asked
-from moecalc.profile.measure.making import Kind
-from moecalc.profile.measure.runner import Runner
+from moecalc.profile.measure.runner import Kind, Layered, Runner
 from moecalc.profile.measure.steps import Touched
 from moecalc.specs.formats import Precision
 
@@ -28,6 +27,10 @@ class OwnRunner:
             for block in (place.layer.ffn, place.layer.beside)
             if block is not None and hasattr(block, "experts")
         }
+
+    def without_layers(self) -> "OwnRunner":
+        """The same embeddings, final norm and head, and nothing between them."""
+        return OwnRunner(self._network.without_layers())
 
     def parameters(self) -> Iterator[Any]:
         """Its parameters, tied ones once."""
@@ -127,15 +130,11 @@ class OwnMaker:
         """All layers."""
         return self._build("all")
 
-    def base(self) -> Runner:
-        """No layers: embeddings, final norm, head."""
-        return self._build(())
-
-    def with_layers_of(self, kind: Kind, layers: int) -> Runner:
-        """The base and so many layers of a kind."""
+    def with_layers_of(self, kind: Kind, layers: int) -> Layered:
+        """Embeddings, final norm, head, and so many layers of a kind."""
         return self._build((kind.name,) * layers)
 
-    def _build(self, layers: Any) -> Runner:
+    def _build(self, layers: Any) -> OwnRunner:
         from moecalc.profile.build import build
 
         if self._routed:

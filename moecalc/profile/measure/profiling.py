@@ -14,7 +14,7 @@ from moecalc.errors import InputError, UndeterminedError
 from moecalc.profile.measure.arithmetic import arithmetic_of
 from moecalc.profile.measure.asked import Asked
 from moecalc.profile.measure.by_kinds import by_kinds
-from moecalc.profile.measure.ceilings import measure_ceilings, raised
+from moecalc.profile.measure.ceilings import measure_ceilings, own_shapes, raised
 from moecalc.profile.measure.clocks import slowest
 from moecalc.profile.measure.components import component_times, save_trace, traced
 from moecalc.profile.measure.computing import Computed
@@ -76,11 +76,12 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
         raise too_large(built, steps, free, where)
     clock = clock_for(device)
     with out_of_memory_as(lambda: full_device(where, free, "to measure its ceilings in")):
-        ceilings = measure_ceilings(torch, device, dtype, asked.dtype, clock)
+        shapes = own_shapes(computed.ledger, asked.prompt)
+        ceilings = measure_ceilings(torch, device, dtype, asked.dtype, clock, shapes)
     torch.manual_seed(asked.seed)
     never = never_captured(computed.ledger, asked.via)
     conditions = Conditions(torch, device, clock, asked.repeats, maker.vocabulary, never)
-    parts = 1 if whole else 1 + len(maker.kinds)
+    parts = 1 if whole else len(maker.kinds)
     done = _counter(progress, parts * len(steps))
     with out_of_memory_as(lambda: ran_out(built, steps, free, where, "in its steps")):
         composition: list[str] = []
@@ -92,8 +93,9 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     described = describe_device(device, slowest(conditions.clocks))
     roofline = computed.roofline(ceilings, described.name)
     points = {step.plan: computed.point(roofline, step) for step in seen.steps}
-    ceilings = raised(ceilings, points.values())
-    roofline = computed.roofline(ceilings, described.name)
+    if whole:  # steps of a composed run were not timed: they are sums of differences
+        ceilings = raised(ceilings, points.values())
+        roofline = computed.roofline(ceilings, described.name)
     bounds = {step: float(computed.bound(roofline, step).seconds) for step in points}
     calibration = calibrate(points.values(), ceilings) if asked.calibrate else None
     notes = [*maker.notes, *composition, *notes_of_graphs(conditions)]

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+import msgspec
+
 from moecalc.profile.measure.steps import Touched
 
 
@@ -52,6 +54,24 @@ class Runner(Protocol):
 
     def attention_kernels(self) -> tuple[str, ...]:
         """Kernels that computed attention in the last call that was counted; none where nobody knows."""
+        ...
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """One distinct kind of layer."""
+
+    name: str
+    layers: int
+    """How many of it the whole model runs."""
+    stored: int
+    """How many of it the whole model stores: 1 where it is the same one wherever it stands."""
+
+
+class Layered(Runner, Protocol):
+    """A runner whose layers can be left out."""
+
+    def without_layers(self) -> Runner:
+        """The same embeddings, final norm and head, and nothing between them."""
         ...
 
 

@@ -1,15 +1,16 @@
-"""One runner through all steps: its weights, and of each step time, memory, FLOPs and experts."""
+"""Runners through all steps: their weights, and of each step time, memory, FLOPs and experts."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from moecalc.profile.measure.clocks import Clocks, clocks_under
 from moecalc.profile.measure.graphs import captured
 from moecalc.profile.measure.memory import peak_bytes_during
 from moecalc.profile.measure.runner import Runner, elements, stored_bytes
 from moecalc.profile.measure.steps import Sample, StepPlan, StepSample, Touched
-from moecalc.profile.measure.timing import Call, Clock, timed
+from moecalc.profile.measure.timing import Clock, Timed, timed_in_turn
+from moecalc.specs.runs import Timing
 
 LIMIT_SECONDS = 20.0
 """Of one step's repeats, once there are enough for a median."""
@@ -47,20 +48,40 @@ def sample(
     runner: Runner, steps: Iterable[StepPlan], conditions: Conditions, done: Callable[[], None]
 ) -> Sample:
     """Run every step; `done` is called after each."""
-    weights = list(runner.tensors())
-    seen = []
-    uncounted: dict[str, None] = {}
+    (seen,) = samples([runner], steps, conditions, done)
+    return seen
+
+
+def samples(
+    runners: Sequence[Runner], steps: Iterable[StepPlan], conditions: Conditions, done: Callable[[], None]
+) -> tuple[Sample, ...]:
+    """Run every step of several runners, whose times are taken in turn; `done` is called after each step."""
+    seen: list[list[StepSample]] = [[] for _ in runners]
+    uncounted: list[dict[str, None]] = [{} for _ in runners]
     with conditions.torch.inference_mode():
         for step in steps:
-            found, missed = _step(runner, step, conditions)
-            seen.append(found)
-            uncounted |= dict.fromkeys(missed)
+            looked_at = [_looked_at(runner, step, conditions) for runner in runners]
+            timings = timed_in_turn(
+                [look.timed for look in looked_at],
+                conditions.clock,
+                conditions.repeats,
+                limit_seconds=LIMIT_SECONDS,
+            )
+            if step.shown and conditions.device.type == "cuda":
+                busy = partial(_in_turn, looked_at[0].timed)
+                conditions.clocks.append(clocks_under(conditions.torch, conditions.device, busy))
+            for index, (look, timing) in enumerate(zip(looked_at, timings, strict=True)):
+                seen[index].append(look.sample(timing))
+                uncounted[index] |= dict.fromkeys(look.uncounted)
             done()
-    return Sample(
-        parameters=elements(runner.parameters()),
-        weight_bytes=stored_bytes(weights),
-        steps=tuple(seen),
-        uncounted=tuple(uncounted),
+    return tuple(
+        Sample(
+            parameters=elements(runner.parameters()),
+            weight_bytes=stored_bytes(list(runner.tensors())),
+            steps=tuple(of_runner),
+            uncounted=tuple(missed),
+        )
+        for runner, of_runner, missed in zip(runners, seen, uncounted, strict=True)
     )
 
 
@@ -74,43 +95,58 @@ def prepared(
     return state, lambda: runner.fill(state, step.past), lambda: run(ids, state)
 
 
-def _step(runner: Runner, step: StepPlan, conditions: Conditions) -> tuple[StepSample, tuple[str, ...]]:
+class _LookedAt(NamedTuple):
+    """A step of a runner, all but its time."""
+
+    plan: StepPlan
+    timed: Timed
+    state_bytes: int | None
+    transient_bytes: int | None
+    flops: int | None
+    uncounted: tuple[str, ...]
+    touched: Touched | None
+    kernels: tuple[str, ...]
+
+    def sample(self, timing: Timing) -> StepSample:
+        """With its time."""
+        return StepSample(
+            plan=self.plan,
+            timing=timing,
+            state_bytes=self.state_bytes,
+            transient_bytes=self.transient_bytes,
+            flops=self.flops,
+            touched=self.touched,
+            kernels=self.kernels,
+        )
+
+
+def _looked_at(runner: Runner, step: StepPlan, conditions: Conditions) -> _LookedAt:
     state, again, call = prepared(runner, step, conditions)
     again()
     call()  # the first one draws the experts' tokens and finds out which kernels there are: that is no step's work
     kept = runner.state_tensors(state)
     state_bytes = None if kept is None else stored_bytes(kept)  # a cache that grows is full only now
     again()
-    flops, missed = runner.count_flops(call) if step.shown else (None, ())
+    flops, uncounted = runner.count_flops(call) if step.shown else (None, ())
     kernels = runner.attention_kernels() if step.shown else ()
-    touched: Touched | None = runner.touched()
+    touched = runner.touched()
     again()
     transient = peak_bytes_during(conditions.torch, conditions.device, call) if step.shown else None
     launched = captured(conditions.torch, conditions.device, step, again, call, conditions.never_captured)
     conditions.captured += bool(launched.how)
     if launched.why_not:
         conditions.not_captured[launched.why_not] = None
-    timing = timed(
-        launched.call,
-        conditions.clock,
-        conditions.repeats,
-        limit_seconds=LIMIT_SECONDS,
-        before=again,
-        name=launched.how and f"{conditions.clock.name} around {launched.how}",
-    )
-    if step.shown and conditions.device.type == "cuda":
-        busy = partial(_in_turn, again, launched.call)
-        conditions.clocks.append(clocks_under(conditions.torch, conditions.device, busy))
-    made = StepSample(
+    name = launched.how and f"{conditions.clock.name} around {launched.how}"
+    return _LookedAt(
         plan=step,
-        timing=timing,
+        timed=Timed(launched.call, again, name),
         state_bytes=state_bytes,
         transient_bytes=transient,
         flops=flops,
+        uncounted=uncounted,
         touched=touched,
         kernels=kernels,
     )
-    return made, missed
 
 
 def notes_of_graphs(conditions: Conditions) -> list[str]:
@@ -119,6 +155,7 @@ def notes_of_graphs(conditions: Conditions) -> list[str]:
     return [f"{which} ran without a CUDA graph, launch by launch: {why}" for why in conditions.not_captured]
 
 
-def _in_turn(again: Call, call: Call) -> None:
-    again()
-    call()
+def _in_turn(timing: Timed) -> None:
+    if timing.before is not None:
+        timing.before()
+    timing.call()

@@ -1,8 +1,8 @@
 """Seconds of a call: warm-up, repeats, median and spread, by device events where there is a device."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from moecalc.specs.runs import Timing
 
@@ -72,6 +72,16 @@ def clock_for(device: Any) -> Clock:
     return CudaClock(torch, device)
 
 
+class Timed(NamedTuple):
+    """A call to be timed."""
+
+    call: Call
+    before: Call | None = None
+    """Runs before every call, outside its time."""
+    name: str = ""
+    """What its clock is said to be, where that is more than the clock's own name."""
+
+
 def timed(
     call: Call,
     clock: Clock,
@@ -80,29 +90,55 @@ def timed(
     warm_up: int = WARM_UP,
     limit_seconds: float | None = None,
     before: Call | None = None,
-    name: str | None = None,
 ) -> Timing:
     """The time of a call: `warm_up` calls thrown away, then `repeats` measured ones.
 
     After `LEAST_REPEATS` no more are made once they have taken `limit_seconds` together. `before` runs before every
     call, outside its time.
     """
-    for _ in range(warm_up):
-        if before is not None:
-            before()
-        if clock.seconds(call) > (limit_seconds or float("inf")):
-            break  # one call of such a length has warmed up all there is
-    taken: list[float] = []
-    while len(taken) < repeats:
-        if before is not None:
-            before()
-        taken.append(clock.seconds(call))
-        if limit_seconds is not None and len(taken) >= LEAST_REPEATS and sum(taken) > limit_seconds:
-            break
-    return Timing(
-        seconds=median(taken),
-        low_seconds=min(taken),
-        high_seconds=max(taken),
-        repeats=len(taken),
-        clock=name or clock.name,
+    (found,) = timed_in_turn(
+        [Timed(call, before)], clock, repeats, warm_up=warm_up, limit_seconds=limit_seconds
     )
+    return found
+
+
+def timed_in_turn(
+    calls: Sequence[Timed],
+    clock: Clock,
+    repeats: int,
+    *,
+    warm_up: int = WARM_UP,
+    limit_seconds: float | None = None,
+) -> list[Timing]:
+    """As `timed`, of several calls in rounds of one each: what disturbs the machine disturbs all of them.
+
+    The limit is of each call: of all together it is as many times as long.
+    """
+    limit = float("inf") if limit_seconds is None else limit_seconds * len(calls)
+    for _ in range(warm_up):
+        if sum(_round(calls, clock)) > limit:
+            break  # one round of such a length has warmed up all there is
+    taken: list[list[float]] = []
+    while len(taken) < repeats:
+        taken.append(_round(calls, clock))
+        if len(taken) >= LEAST_REPEATS and sum(map(sum, taken)) > limit:
+            break
+    return [
+        Timing(
+            seconds=median(seconds),
+            low_seconds=min(seconds),
+            high_seconds=max(seconds),
+            repeats=len(seconds),
+            clock=call.name or clock.name,
+        )
+        for call, seconds in zip(calls, zip(*taken, strict=True), strict=True)
+    ]
+
+
+def _round(calls: Sequence[Timed], clock: Clock) -> list[float]:
+    seconds = []
+    for timing in calls:
+        if timing.before is not None:
+            timing.before()
+        seconds.append(clock.seconds(timing.call))
+    return seconds

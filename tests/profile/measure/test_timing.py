@@ -3,7 +3,7 @@
 import pytest
 
 from moecalc.profile.measure.memory import peak_of
-from moecalc.profile.measure.timing import LEAST_REPEATS, WARM_UP, timed
+from moecalc.profile.measure.timing import LEAST_REPEATS, WARM_UP, Timed, timed, timed_in_turn
 
 
 class FakeClock:
@@ -33,6 +33,24 @@ def test_what_prepares_a_call_runs_before_every_one_of_them():
 def test_long_calls_stop_at_the_limit_but_not_before_a_median():
     assert timed(lambda: None, FakeClock(*[2] * 20), 10, limit_seconds=7).repeats == 4
     assert timed(lambda: None, FakeClock(*[50] * 20), 10, limit_seconds=7).repeats == LEAST_REPEATS
+
+
+def test_calls_in_turn_share_what_disturbs_them():
+    order: list[str] = []
+    calls = [
+        Timed(lambda: order.append("a"), lambda: order.append("ready")),
+        Timed(lambda: order.append("b")),
+    ]
+    clock = FakeClock(*[0] * 2 * WARM_UP, 1, 2, 10, 20, 3, 4)
+    one, other = timed_in_turn(calls, clock, 3)
+    assert order == ["ready", "a", "b"] * (WARM_UP + 3)
+    assert (one.low_seconds, one.seconds, one.high_seconds) == (1, 3, 10)
+    assert (other.low_seconds, other.seconds, other.high_seconds) == (2, 4, 20)
+
+
+def test_in_turn_each_call_has_the_limit_of_one_alone():
+    calls = [Timed(lambda: None), Timed(lambda: None)]
+    assert {t.repeats for t in timed_in_turn(calls, FakeClock(*[2] * 40), 10, limit_seconds=7)} == {4}
 
 
 def test_one_repeat_is_what_was_asked_for():
