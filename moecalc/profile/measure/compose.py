@@ -160,5 +160,5 @@ def _touched(of_parts: Sequence[Touched | None], parts: Sequence[Part]) -> Touch
         distinct=sum(touched.distinct * times for touched, times in found),
         experts=round(sum(touched.experts * times for touched, times in found)),
         layers=round(sum(touched.layers * times for touched, times in found)),
-        counted_in=sum(touched.layers for touched, _ in found),
+        stand_for=tuple((round(touched.layers * times), touched.layers) for touched, times in found),
     )

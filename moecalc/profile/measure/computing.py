@@ -1,5 +1,6 @@
 """What is computed of the steps that are timed: on the ceilings of this run, under its dtype and routing."""
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import msgspec
@@ -9,16 +10,19 @@ from moecalc.api.precision import precision_for
 from moecalc.calc import memory
 from moecalc.calc.deploy.activations import activation_peak
 from moecalc.calc.deploy.ranks import Sharded
+from moecalc.calc.routing.skewed import routing_under
+from moecalc.calc.routing.spread import called_variance, likely_deviation, touched_variance
 from moecalc.calc.speed.expectation import decode_terms, prefill_terms
 from moecalc.calc.speed.machine import Machine
 from moecalc.calc.speed.reads import Routing
 from moecalc.calc.speed.roofline import Roofline, StepTime, operand_formats
 from moecalc.ir.roles import Component, Role
-from moecalc.ir.rows import Ledger, OpKind
-from moecalc.ir.step import Step
-from moecalc.profile.measure.steps import StepPlan, StepSample
+from moecalc.ir.rows import Ledger, Op, OpKind, Pool
+from moecalc.ir.step import Choices, Step
+from moecalc.profile.measure.steps import StepPlan, StepSample, Touched
 from moecalc.specs.formats import Precision, find_format
 from moecalc.specs.plan import Plan
+from moecalc.specs.routing import UNIFORM_SKEW, Skew
 from moecalc.specs.runs import Ceilings, Point
 
 
@@ -27,7 +31,7 @@ class Computed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     model: Model
     dtype: str
-    routing: Routing
+    skew: Skew = UNIFORM_SKEW
     quant: str | None = None
     """The recipe that stores the matrices; None: in the dtype."""
     dense_bytes: int = 0
@@ -36,6 +40,11 @@ class Computed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
     """Tokens of a step up to which none is: torch multiplies by the 8 bits themselves."""
     kind: str | None = None
     """Of the one layer that is left of the model, beside embeddings and head; None: all layers."""
+
+    @cached_property
+    def routing(self) -> Routing:
+        """The skew as the calculators of speed take it."""
+        return routing_under(self.skew)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -86,12 +95,17 @@ class Computed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     def counted_flops(self, step: StepPlan) -> int:
         """FLOPs as the counter sees them: all score positions, logits of the last; matmuls and convolutions only."""
+        run, choices = Step(step.new, step.past, step.batch), self._choices(step)
+        return int(sum(op.flops(run, choices) for op in self._counted_ops))
+
+    def _choices(self, step: StepPlan) -> Choices:
         from moecalc.profile.build.counters import counted_choices
 
-        run = Step(step.new, step.past, step.batch)
-        choices = counted_choices(run)
-        seen = (op for op in self.ledger.ops if op.kind is not OpKind.SCAN)
-        return int(sum(op.flops(run, choices) for op in seen))
+        return counted_choices(Step(step.new, step.past, step.batch))
+
+    @property
+    def _counted_ops(self) -> Iterator[Op]:
+        return (op for op in self.ledger.ops if op.kind is not OpKind.SCAN)
 
     def roofline(self, ceilings: Ceilings, device: str) -> Roofline:
         """The model on one device that does what was measured, in this dtype."""
@@ -136,13 +150,46 @@ class Computed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
 
     def touched(self, step: StepPlan) -> float | None:
         """Distinct experts that a step is expected to touch, summed over the layers that have them; None if dense."""
-        pools = [
-            (int(weight.layers), weight.pool)
-            for weight in self.ledger.weights
-            if weight.pool is not None and weight.role is Role.EXPERT_DOWN
-        ]
-        tokens = step.batch * step.new
         shares = (
-            layers * float(pool.experts) * float(self.routing.touched(pool, tokens)) for layers, pool in pools
+            layers * float(pool.experts) * float(self.routing.touched(pool, step.new_tokens))
+            for layers, pool in self._pools
         )
-        return float(sum(shares)) if pools else None
+        return float(sum(shares)) if self._pools else None
+
+    def touched_deviation(self, step: StepPlan, touched: Touched) -> float:
+        """By how many experts a draw of the law may be off the expectation (`calc.routing.spread`)."""
+        total = 0.0
+        for layers, pool in self._pools:
+            of_layer = touched_variance(self.skew, pool, step.new_tokens)
+            # Layers that differ are drawn of a law, or some of them stand for all.
+            varied = self.skew.law == "dirichlet" or touched.counted_in < touched.layers
+            total += layers * (of_layer.within + (of_layer.between if varied else 0.0))
+        return likely_deviation(total * touched.inflation, touched.largest)
+
+    @cached_property
+    def draws_flops(self) -> bool:
+        """Whether a router's choice decides a token's FLOPs: some of its experts have no weights."""
+        return any(pool.null_experts for _, pool in self._pools)
+
+    def flops_deviation(self, step: StepPlan, touched: Touched) -> float:
+        """By how many FLOPs a draw may be off the expectation, where experts without weights are chosen too."""
+        run = Step(step.new, step.past, step.batch)
+        by_pool: dict[Pool, float] = {}
+        for op in self._counted_ops:
+            if op.pool is not None:
+                by_pool[op.pool] = by_pool.get(op.pool, 0.0) + float(op.flops(run, self._choices(step)))
+        of_call = max(
+            by_pool.get(pool, 0.0) / (step.new_tokens * layers * float(pool.calls))
+            for layers, pool in self._pools
+        )
+        variance = sum(layers * called_variance(pool, step.new_tokens) for layers, pool in self._pools)
+        return of_call * likely_deviation(variance * touched.inflation, touched.largest)
+
+    @cached_property
+    def _pools(self) -> tuple[tuple[int, Pool], ...]:
+        """In how many layers tokens choose, and among what."""
+        layers: dict[Pool, int] = {}
+        for weight in self.ledger.weights:
+            if weight.pool is not None and weight.role is Role.EXPERT_DOWN:
+                layers[weight.pool] = layers.get(weight.pool, 0) + int(weight.layers)
+        return tuple((count, pool) for pool, count in layers.items())

@@ -1,8 +1,10 @@
-"""The table: every figure computed and measured, each with the tolerance within which it has to hold."""
+"""The table: every figure computed and measured, each with the tolerance within which it has to hold.
+
+What a router draws has to hold within what one draw of its law may be off, but once in 10,000 draws.
+"""
 
 from collections.abc import Iterator
 
-from moecalc.ir.rows import Ledger
 from moecalc.profile.measure.computing import Computed
 from moecalc.profile.measure.steps import Sample, StepPlan, StepSample, Touched
 from moecalc.specs.runs import Ceilings, Figure, Point
@@ -10,8 +12,8 @@ from moecalc.specs.runs import Ceilings, Figure, Point
 PEAK_TOLERANCE = 0.02
 """Of peak memory: activations are an estimate, weights and state are not."""
 
-TOUCHED_TOLERANCE = 0.05
-"""Of distinct experts: what is computed is an expectation, what is counted one draw."""
+ROUNDED = 6
+"""Digits of an expectation: it is exact where all draws are alike, but for the rounding of powers."""
 
 LEAST = "the least at this run's ceilings"
 """What the computed time of a step is: no estimate of what it takes."""
@@ -33,11 +35,6 @@ def figures(
     yield _exact("weight_bytes", "weights", "bytes", computed.weight_bytes, sample.weight_bytes)
     for step in (step for step in sample.steps if step.plan.shown):
         yield from _of_step(computed, sample, step, points[step.plan], ceilings, bounds[step.plan])
-
-
-def chooses_null(ledger: Ledger) -> bool:
-    """Whether a router's choice decides a token's FLOPs: some of its experts have no weights."""
-    return any(weight.pool is not None and weight.pool.null_experts for weight in ledger.weights)
 
 
 def _of_step(
@@ -67,19 +64,21 @@ def _of_step(
         measured=measured,
         tolerance=PEAK_TOLERANCE,
     )
-    drawn, flops_notes = chooses_null(computed.ledger), []
+    drawn, flops_notes = computed.draws_flops, []
     if drawn:
         flops_notes.append("computed by uniform choice among experts with weights and without; one draw")
     if phase == "prefill":
         flops_notes.append("of all score positions, masked ones too")
+    flops = computed.counted_flops(plan)
+    strays = computed.flops_deviation(plan, step.touched) if drawn and step.touched else 0.0
     yield Figure(
         id=f"{phase}.flops",
         label="FLOPs",
         unit="FLOPs",
         batch=batch,
-        computed=computed.counted_flops(plan),
+        computed=flops,
         measured=step.flops,
-        tolerance=TOUCHED_TOLERANCE if drawn else 0.0,
+        tolerance=strays / flops,
         note="; ".join(flops_notes),
     )
     name = "decode step" if phase == "decode" else "prefill"
@@ -120,22 +119,23 @@ def _of_step(
     )
     expected = computed.touched(plan)
     if expected is not None:
+        seen = step.touched
         yield Figure(
             id=f"{phase}.experts",
             label="experts touched",
             unit="",
             batch=batch,
-            computed=expected,
-            measured=step.touched.distinct if step.touched else None,
-            tolerance=TOUCHED_TOLERANCE,
-            note=touched_words(step.touched) if step.touched else "",
+            computed=round(expected, ROUNDED),
+            measured=seen.distinct if seen else None,
+            tolerance=computed.touched_deviation(plan, seen) / expected if seen else None,
+            note=touched_words(seen) if seen else "",
         )
 
 
 def touched_words(touched: Touched) -> str:
     """What was counted, of how many experts, and whether for more layers than it was counted in."""
     said = f"of {touched.experts:,} in {touched.layers} layers"
-    if touched.counted_in in (None, touched.layers):
+    if touched.counted_in == touched.layers:
         return said
     return f"{said}; counted in {touched.counted_in} of them, which stand for the others"
 

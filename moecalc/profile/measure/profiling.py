@@ -8,7 +8,6 @@ from typing import Any
 from msgspec import structs
 
 from moecalc.api.model import Model
-from moecalc.calc.routing.skewed import routing_under
 from moecalc.calc.speed.calibrated import calibrate
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.profile.measure.arithmetic import arithmetic_of
@@ -128,7 +127,7 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
 
 
 def _computed(model: Model, asked: Asked, device: Any, dtype: Any) -> Computed:
-    computed = Computed(model=model, dtype=asked.dtype, routing=routing_under(asked.skew), quant=asked.quant)
+    computed = Computed(model=model, dtype=asked.dtype, skew=asked.skew, quant=asked.quant)
     if asked.quant is None:
         return computed
     from moecalc.profile.build.weight_only import dense_bytes, packed_rows

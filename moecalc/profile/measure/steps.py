@@ -24,6 +24,11 @@ class StepPlan(msgspec.Struct, frozen=True):
         """New tokens of each sequence."""
         return 1 if self.phase == "decode" else self.tokens
 
+    @property
+    def new_tokens(self) -> int:
+        """New tokens of all sequences."""
+        return self.batch * self.new
+
 
 class Touched(msgspec.Struct, frozen=True, kw_only=True):
     """Distinct experts that a step's tokens chose, summed over the layers that have them."""
@@ -32,8 +37,25 @@ class Touched(msgspec.Struct, frozen=True, kw_only=True):
     experts: int
     """Of all those layers."""
     layers: int
-    counted_in: int | None = None
-    """Layers that were measured, where they stand for more; None: all."""
+    stand_for: tuple[tuple[int, int], ...] = ()
+    """Of each kind of layer, how many there are, and in how many of them was counted; empty: in all."""
+
+    @property
+    def counted_in(self) -> int:
+        """Layers in which was counted."""
+        return sum(counted for _, counted in self.stand_for) if self.stand_for else self.layers
+
+    @property
+    def largest(self) -> float:
+        """What one counted expert adds at most."""
+        return max((every / counted for every, counted in self.stand_for), default=1.0)
+
+    @property
+    def inflation(self) -> float:
+        """How many times the variance is what it were if all layers had been counted in."""
+        if not self.stand_for:
+            return 1.0
+        return sum(every**2 / counted for every, counted in self.stand_for) / self.layers
 
 
 class StepSample(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,6 @@ from moecalc.profile.build.plan import kinds
 from tests.oracle.cases import MODULES
 from tests.profile.build.test_types import BUILT, architecture_of
 
-
 LOOPED = {"hrm_text"}
 """Types whose stacks run in a loop: none of their layers stands for others, so they are run whole."""
 

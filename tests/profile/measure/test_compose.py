@@ -39,7 +39,7 @@ def test_base_and_so_many_layers_of_each_kind():
     assert step.flops == 10 + 2 * 4 + 10 * 10
     assert step.state_bytes == 12 * 8
     assert step.timing.seconds == pytest.approx(1 + 2 * 0.5 + 10 * 2.0)
-    assert step.touched == Touched(distinct=60, experts=80, layers=10, counted_in=1)
+    assert step.touched == Touched(distinct=60, experts=80, layers=10, stand_for=((10, 1),))
 
 
 def test_memory_that_comes_and_goes_is_that_of_the_hungriest_part():
@@ -119,6 +119,6 @@ def test_what_was_not_measured_of_a_part_is_not_known_of_the_whole():
 
 
 def test_experts_that_stand_for_others_are_said_to():
-    touched = Touched(distinct=60, experts=80, layers=10, counted_in=1)
+    touched = Touched(distinct=60, experts=80, layers=10, stand_for=((10, 1),))
     assert touched_words(touched) == "of 80 in 10 layers; counted in 1 of them, which stand for the others"
     assert touched_words(Touched(distinct=6, experts=8, layers=1)) == "of 8 in 1 layers"

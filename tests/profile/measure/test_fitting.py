@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from moecalc.calc.routing.skewed import routing_under
 from moecalc.errors import InputError
 from moecalc.profile.measure import profiling
 from moecalc.profile.measure.asked import Asked
@@ -14,14 +13,13 @@ from moecalc.profile.measure.making import Maker
 from moecalc.profile.measure.own import OwnMaker
 from moecalc.profile.measure.profiling import profile
 from moecalc.profile.measure.steps import StepPlan, steps_of
-from moecalc.specs.routing import UNIFORM_SKEW
 from tests.profile.measure.models import DENSE, MIXTURE, model
 
 FREE = 64 * 2**20
 
 
 def computed(config):
-    return Computed(model=model(config), dtype="fp32", routing=routing_under(UNIFORM_SKEW))
+    return Computed(model=model(config), dtype="fp32")
 
 
 def asked(**more):

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from moecalc.api.loading import load
 from moecalc.profile.build import build
-from moecalc.profile.measure.figures import chooses_null
+from moecalc.profile.measure.computing import Computed
 from moecalc.profile.measure.own import OwnRunner
 from moecalc.sources.hf_config import read_config
 from tests.oracle.families import longcat_flash, mixtral
@@ -19,7 +20,8 @@ from tests.oracle.families import longcat_flash, mixtral
     ],
 )
 def test_flops_are_drawn_where_experts_without_weights_are_chosen(config, drawn):
-    assert chooses_null(read_config(config).architecture.lower_to_ledger()) == drawn
+    computed = Computed(model=load(config), dtype="fp32")
+    assert computed.draws_flops == drawn
 
 
 def test_experts_beside_a_dense_feed_forward_are_touched_too():

@@ -5,7 +5,6 @@ import re
 import pytest
 import torch
 
-from moecalc.calc.routing.skewed import routing_under
 from moecalc.errors import InputError
 from moecalc.profile.measure import profiling
 from moecalc.profile.measure.asked import Asked
@@ -14,7 +13,6 @@ from moecalc.profile.measure.fitting import needed_bytes
 from moecalc.profile.measure.own import OwnMaker, OwnRunner
 from moecalc.profile.measure.profiling import profile
 from moecalc.profile.measure.steps import steps_of
-from moecalc.specs.routing import UNIFORM_SKEW
 from moecalc.units import format_bytes_binary
 from tests.profile.measure.models import DENSE, MIXTURE, model
 
@@ -46,7 +44,7 @@ def test_in_a_step_half_the_batch_is_what_to_try(monkeypatch, error, layers):
     monkeypatch.setattr(OwnRunner, "decode", failing(error))
     with pytest.raises(InputError, match=r"ran out of memory on `cpu` in its steps") as caught:
         profile(model(MIXTURE), asked(batches=(1, 8), layers=layers))
-    whole = Computed(model=model(MIXTURE), dtype="fp32", routing=routing_under(UNIFORM_SKEW))
+    whole = Computed(model=model(MIXTURE), dtype="fp32")
     parts = [whole] if layers == "all" else [whole.with_one_layer_of(kind) for kind in ("dense", "moe")]
     needs = format_bytes_binary(needed_bytes(parts, steps_of(16, 64, (4,), calibrate=False)))
     assert caught.value.hint.startswith(f"`--batch 4` is computed to need {needs}")
