@@ -53,18 +53,22 @@ class Norm(Module):
 
 
 def activated(gate: Tensor, up: Tensor | None, numerics: Numerics) -> Tensor:
-    """The inner activations of a feed-forward, gated where there is an up-projection beside the gate."""
+    """The inner activations of a feed-forward, gated where there is an up-projection beside the gate.
+
+    They are made where the gate lies, which nobody else may hold: what a prompt has at its peak is these tensors.
+    """
     kind = numerics.activation
     if kind == "clamped_swiglu" and up is not None:
-        gate, up = gate.clamp(max=7.0), up.clamp(-7.0, 7.0)
-        return (up + 1) * gate * torch.sigmoid(1.702 * gate)
+        gate = gate.clamp_(max=7.0)
+        gate = gate.mul_(torch.sigmoid(1.702 * gate))
+        return gate.mul_(up.clamp(-7.0, 7.0).add_(1))
     if kind == "silu":
-        inner = functional.silu(gate)
+        inner = functional.silu(gate, inplace=True)
     elif kind == "relu_squared":
-        inner = functional.relu(gate).square()
+        inner = gate.relu_().square_()
     else:
-        inner = functional.gelu(gate)
-    return inner if up is None else inner * up
+        inner = torch.ops.aten.gelu_(gate)
+    return inner if up is None else inner.mul_(up)
 
 
 def xielu(x: Tensor, alphas: Tensor, constants: Tensor) -> Tensor:

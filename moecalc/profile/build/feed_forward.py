@@ -41,17 +41,18 @@ class FeedForward(Module):
         """[batch, new, hidden], of the same shape. An `adapter` adds to gate and up what it makes of `x`."""
         with named("ffn"):
             up = functional.linear(x, self.up, self.up_bias)
-            beside = 0
+            gate = None if self.gate is None else functional.linear(x, self.gate, self.gate_bias)
             if adapter is not None:
                 beside, beside_up = adapter(x).chunk(2, -1)
-                up = up + beside_up
+                gate, up = None if gate is None else gate + beside, up + beside_up
             if self.alphas is not None and self.constants is not None:
                 inner = xielu(up, self.alphas, self.constants)
-            elif self.gate is None:
-                inner = activated(up, None, self._numerics)
             else:
-                gate = functional.linear(x, self.gate, self.gate_bias) + beside
-                inner = activated(gate, up, self._numerics)
+                inner = (
+                    activated(up, None, self._numerics)
+                    if gate is None
+                    else activated(gate, up, self._numerics)
+                )
             if self.norm is not None:
                 inner = self.norm(inner)
             made = functional.linear(inner, self.down, self.down_bias)

@@ -152,6 +152,7 @@ class Sublayers(Module):
             x = _joined(_scaled(x, self.mixer_scale), made, self.mixer_scaling)
         if self.laurel is not None:
             x = (x + self.laurel(normed)) * 2**-0.5
+        del entered, normed, made  # a feed-forward is where most memory is held
         if self.ffn is not None:
             made = self.fed(x, call, caches)
             made = added(made, self.ffn_conv, convolved[-1]) if convolved else made

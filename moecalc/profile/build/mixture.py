@@ -196,14 +196,18 @@ class Mixture(Module):
             ends = ends_of(experts, block.experts)
             rows = x[tokens[: len(experts)]]
         with named("routed"):
-            made = self.run_experts(rows, experts, ends, known)
+            inner = self._inner(rows, experts, ends, known)
+            del rows  # `top_k` times as large as the stream, as what comes out is
+            made = self._through(inner, self.down, self.down_bias, experts, ends, known)
+            del inner
         with named("dispatch"):
             if len(tokens) > len(experts):
                 null = x[tokens[len(experts) :]]
                 made = torch.cat([made, torch.zeros_like(null) if block.zero_experts_skip else null])
             back = torch.empty_like(made)
             back[order] = made
-            return (back.view(len(x), block.top_k, -1) * weights[..., None]).sum(1)
+            del made
+            return back.view(len(x), block.top_k, -1).mul_(weights[..., None]).sum(1)
 
     def run_experts(
         self, rows: Tensor, experts: Tensor, ends: Tensor, known: tuple[int, ...] | None = None
@@ -212,17 +216,29 @@ class Mixture(Module):
 
         `known` are these ends where the host has them.
         """
+        inner = self._inner(rows, experts, ends, known)
+        return self._through(inner, self.down, self.down_bias, experts, ends, known)
 
-        def times(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-            made = grouped_matmul(x, weight, ends, known)
-            return made if bias is None else made + bias[experts]
-
-        up = times(rows, self.up, self.up_bias)
+    def _inner(self, rows: Tensor, experts: Tensor, ends: Tensor, known: tuple[int, ...] | None) -> Tensor:
+        """The inner activations [rows, intermediate_size] of sorted rows."""
+        up = self._through(rows, self.up, self.up_bias, experts, ends, known)
         if self.gate is None:
-            inner = activated(up, None, self._numerics)
-        else:
-            inner = activated(times(rows, self.gate, self.gate_bias), up, self._numerics)
-        return times(inner, self.down, self.down_bias)
+            return activated(up, None, self._numerics)
+        gate = self._through(rows, self.gate, self.gate_bias, experts, ends, known)
+        return activated(gate, up, self._numerics)
+
+    @staticmethod
+    def _through(
+        rows: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        experts: Tensor,
+        ends: Tensor,
+        known: tuple[int, ...] | None,
+    ) -> Tensor:
+        """Sorted rows through a matrix of their experts."""
+        made = grouped_matmul(rows, weight, ends, known)
+        return made if bias is None else made + bias[experts]
 
 
 def _fill(table: Tensor, block: MoE, layer: int) -> None:

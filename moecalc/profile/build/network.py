@@ -92,6 +92,7 @@ class Network(Module):
 
         stack = architecture.stacks[0]
         self._shares_keys = any(reads_keys(place.layer) for place in built)
+        self._reads_embedded = any(place.layer.before for place in built)
         self.layers = torch.nn.ModuleList(self._made_layers(architecture.stacks, filling, forced))
         self.loop = self._made_loop(architecture.stacks, filling) if is_loop(architecture) else None
 
@@ -225,27 +226,23 @@ class Network(Module):
         rotations = Rotations(past, new, self.device, self._numerics, {}) if turns else None
         with named("embedding"):
             x = self.embedded(self._looked_up(ids), past)
-            embedded = x
+            embedded = x if self._reads_embedded else None
             told = None if self.token_inputs is None else self.token_inputs(ids, x)
             x = x if self.streams is None else self.streams.spread(x)
         handed = Handed({} if self._shares_keys else None)
         bias = None if self.score_bias is None else self.score_bias(past, new)
         call = Call(past, new, rotations, ids, handed, told, embedded, source, bias)
-        x = self._through_layers(x, call, cache)
+        if self.loop is not None:
+            x = self.loop(x, call, cache.layers)
+        else:  # here, and in no method: its caller would hold what the first layer read until the last has run
+            for layer, caches in zip(self.layers, cache.layers, strict=True):
+                x = layer(x, call, caches)
         if call.handed.joining is not None:
             x = x + call.handed.joining
         cache.length = past + new
         with named("head"):
             x = x if self.streams is None else self.streams.collapse(x)
             return self._head(x[:, -1] if logits == "last" else x)
-
-    def _through_layers(self, x: Tensor, call: Call, cache: Cache) -> Tensor:
-        if self.loop is not None:
-            made: Tensor = self.loop(x, call, cache.layers)
-            return made
-        for layer, caches in zip(self.layers, cache.layers, strict=True):
-            x = layer(x, call, caches)
-        return x
 
     def prefill(self, ids: Tensor, cache: Cache) -> Tensor:
         """Logits [batch, vocab_size] of the last of new tokens [batch, new]."""

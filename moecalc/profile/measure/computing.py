@@ -8,7 +8,7 @@ import msgspec
 from moecalc.api.model import Model
 from moecalc.api.precision import precision_for
 from moecalc.calc import memory
-from moecalc.calc.deploy.activations import activation_peak
+from moecalc.calc.deploy.activations import LOGIT_BYTES, activation_peak
 from moecalc.calc.deploy.ranks import Sharded
 from moecalc.calc.routing.skewed import routing_under
 from moecalc.calc.routing.spread import called_variance, likely_deviation, touched_variance
@@ -24,6 +24,9 @@ from moecalc.specs.formats import Precision, find_format
 from moecalc.specs.plan import Plan
 from moecalc.specs.routing import UNIFORM_SKEW, Skew
 from moecalc.specs.runs import Ceilings, Point
+
+STREAMS, ENGINES_STREAMS = 3, 2
+"""Tensors as wide as the residual stream that this runner holds at the peak, and those that engines are taken to."""
 
 
 class Computed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
@@ -83,11 +86,17 @@ class Computed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         return int(memory.state_bytes(self.ledger, step.tokens, self.dtype, step.batch))
 
     def transient_bytes(self, step: StepPlan) -> int:
-        """Activations at their peak: an estimate from the widths of matrices, without workspaces of kernels."""
+        """Activations at their peak: an estimate from the widths of matrices, without workspaces of kernels.
+
+        Of this runner: a layer's input is held until it returns, beside the stream behind its mixer and its normed
+        copy, and logits are in the dtype of the weights.
+        """
         element_bytes = find_format(self.dtype).bits // 8
-        made = activation_peak(self.ledger, Plan(), step.batch * step.new, step.batch, element_bytes)
-        dense = self.dense_bytes if step.batch * step.new > self.packed_rows else 0
-        return int(made.total_bytes) + dense
+        made = activation_peak(self.ledger, Plan(), step.new_tokens, step.batch, element_bytes)
+        streams = made.stream_bytes * STREAMS // ENGINES_STREAMS
+        logits = made.logits_bytes * element_bytes // LOGIT_BYTES
+        dense = self.dense_bytes if step.new_tokens > self.packed_rows else 0
+        return int(streams + max(made.widest_bytes, logits)) + dense
 
     def peak_bytes(self, step: StepPlan) -> int:
         """Weights, state and activations."""
