@@ -137,14 +137,15 @@ class Attention(Module):
             q = rotated(q, call.rotations.of(block.head_dim), numerics)
         seen = self._seen(x, call, cache, adapters)
         scale = numerics.attention_scale or block.head_dim ** (-1.0 if numerics.scale_by_width else -0.5)
-        beside, places = self._chosen(x, seen, call, cache)
-        if places is not None:
-            seen = Seen([gathered(part, places) for part in seen.tensors], causal=False, allowed=None)
+        chosen = self._chosen(x, seen, call, cache)
+        seen = _kept(seen, chosen, block)
         keys, values = seen.tensors
         if self.difference is not None:
             values = self.difference.values(values)
         softcap = numerics.softcap if block.softcap else None
-        mixed = attend(q, keys, values, seen, scale=scale, sinks=self.sinks, added=beside, softcap=softcap)
+        mixed = attend(
+            q, keys, values, seen, scale=scale, sinks=self.sinks, added=chosen.added, softcap=softcap
+        )
         if self.difference is not None:
             mixed = self.difference(mixed)
         if self.gate is not None:
@@ -206,6 +207,20 @@ class Attention(Module):
         if handed is not None:
             handed[signature(block)] = seen
         return seen
+
+
+def _kept(seen: Seen, chosen: Chosen, block: GQA) -> Seen:
+    """The keys and values that are attended to, as many heads of them as choose apart.
+
+    What is added to the scores of every head by itself needs no keys of its own.
+    """
+    choices = 1 if chosen.places is None and chosen.choices == block.heads else chosen.choices
+    if choices > block.kv_heads:  # queries that share keys keep others of them
+        times = choices // block.kv_heads
+        seen = seen._replace(tensors=[part.repeat_interleave(times, 2) for part in seen.tensors])
+    if chosen.places is None:
+        return seen
+    return Seen([gathered(part, chosen.places) for part in seen.tensors], causal=False, allowed=None)
 
 
 def _check_together(block: GQA) -> None:

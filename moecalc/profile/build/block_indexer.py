@@ -29,20 +29,23 @@ if TYPE_CHECKING:
 
 
 class BlockScores(Module):
-    """A block's score is its best key's; the query's own is always chosen. Each head chooses for its key heads."""
+    """A block's score is its best key's; the query's own is always chosen.
+
+    Each head chooses for its key heads, or for its share of the queries of one where heads are more than key heads.
+    """
 
     def __init__(self, block: BlockIndexer, kv_heads: int, store: Store, numerics: Numerics) -> None:
         super().__init__()
         check_fields(block, ("heads", "head_dim", "block_size", "top_k", "norm"))
-        if kv_heads % block.heads:
+        if kv_heads % block.heads and block.heads % kv_heads:
             raise refused(f"`BlockIndexer` with {block.heads} `heads` over {kv_heads} `kv_heads`")
-        self._block, self._numerics, self._shared = block, numerics, kv_heads // block.heads
+        self._block, self._numerics, self._shared = block, numerics, max(1, kv_heads // block.heads)
         self.q, self.k = store.take(Role.INDEXER_Q), store.take(Role.INDEXER_K)
         self.q_norm = Norm(block.norm, Role.INDEXER_NORM, store, numerics) if block.norm else None
         self.k_norm = Norm(block.norm, Role.INDEXER_NORM, store, numerics) if block.norm else None
 
     def forward(self, x: Tensor, call: Call, cache: LayerCache) -> Chosen:
-        """The keys that take part, for each key head."""
+        """The keys that take part, for each key head, or each of its own heads where these are more."""
         block = self._block
         q = functional.linear(x, self.q).unflatten(-1, (block.heads, -1))
         k = functional.linear(x, self.k)[:, :, None]

@@ -15,12 +15,20 @@ if TYPE_CHECKING:
 
 
 class Chosen(NamedTuple):
-    """The keys that take part, one way or the other; all of them where neither is there."""
+    """The keys that take part, one way or the other; all of them where neither is there.
+
+    For each of `choices` parts of the query heads: 1, or a multiple of kv_heads.
+    """
 
     added: Tensor | None = None
-    """[batch, kv_heads or 1, new, keys] to add to scores: minus infinity where a key takes no part."""
+    """[batch, choices, new, keys] to add to scores: minus infinity where a key takes no part."""
     places: Tensor | None = None
-    """[batch, kv_heads or 1, kept]: where the keys stand that the one new token keeps."""
+    """[batch, choices, kept]: where the keys stand that the one new token keeps."""
+
+    @property
+    def choices(self) -> int:
+        """Parts of the query heads that choose apart."""
+        return max((part.shape[1] for part in self if part is not None), default=1)
 
 
 def best_kept(scores: Tensor, added: Tensor, top_k: int) -> Tensor:

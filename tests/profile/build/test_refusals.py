@@ -8,17 +8,20 @@ import torch
 
 from moecalc.errors import InputError
 from moecalc.ir.architecture import Architecture
+from moecalc.ir.blocks.block_indexer import BlockIndexer
 from moecalc.ir.blocks.dynamic_mask import DynamicMask
 from moecalc.profile.build import build
 from moecalc.sources.hf_config import read_config
 from tests.oracle.families import llama
 
+BLOCKS = BlockIndexer(heads=3, head_dim=8, block_size=4, top_k=2)
 APART = [
     ({"dynamic_mask": DynamicMask(top_k=8), "sinks": True}, "`dynamic_mask` and `sinks`"),
     ({"dynamic_mask": DynamicMask(top_k=8), "softcap": True}, "`dynamic_mask` and `softcap`"),
     ({"differential": True, "gate": "elementwise"}, "`differential` and `gate`"),
     ({"differential": True, "norm": "rms"}, "`differential` and `norm: rms`"),
     ({"differential": True, "heads": 3, "kv_heads": 3}, "3 `kv_heads`, an odd number"),
+    ({"heads": 6, "kv_heads": 2, "indexer": BLOCKS}, "3 `heads` over 2 `kv_heads`"),
 ]
 
 

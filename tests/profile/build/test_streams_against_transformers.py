@@ -339,6 +339,15 @@ DEEPSEEK_V4 = {
     },
 }
 DEEPSEEK_V4_NUMBERS = Numerics(scores="sigmoid", routed_scale=1.5, compressed_rope=8)
+MINIMAX_M3 = {
+    **minimax_m3_vl_text.TINY,
+    "rotary_dim": 12,
+    "index_head_dim": 12,
+    "index_block_size": 4,
+    "partial_rotary_factor": 1.0,
+    "routed_scaling_factor": 2.5,
+}
+MINIMAX_M3_NUMBERS = Numerics(activation="clamped_swiglu", scores="sigmoid", routed_scale=2.5)
 
 CASES = [
     pytest.param({**gemma3n_text.TINY, **GEMMA3N}, GEMMA_NUMBERS, {}, id="gemma3n"),
@@ -387,18 +396,12 @@ CASES = [
     pytest.param(
         {**jetmoe.TINY, "tie_word_embeddings": False, "rms_norm_eps": 1e-6}, Numerics(), {}, id="jetmoe"
     ),
+    pytest.param(MINIMAX_M3, MINIMAX_M3_NUMBERS, {}, id="minimax_m3_vl_text"),
     pytest.param(
-        {
-            **minimax_m3_vl_text.TINY,
-            "rotary_dim": 12,
-            "index_head_dim": 12,
-            "index_block_size": 4,
-            "partial_rotary_factor": 1.0,
-            "routed_scaling_factor": 2.5,
-        },
-        Numerics(activation="clamped_swiglu", scores="sigmoid", routed_scale=2.5),
+        {**MINIMAX_M3, "num_attention_heads": 8, "index_n_heads": 4},
+        MINIMAX_M3_NUMBERS,
         {},
-        id="minimax_m3_vl_text",
+        id="minimax_m3_vl_text-index-heads-that-share-keys",
     ),
     pytest.param(
         {

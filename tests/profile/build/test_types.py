@@ -83,14 +83,10 @@ VARIED = {
 }
 """Types of which the oracle's variants are built too: they have parts that their tiny config lacks."""
 
-APART = {("minimax_m3_vl_text", 1): "4 `heads` over 2 `kv_heads`"}
-"""Variants that are refused, and the words."""
-
 VARIANTS = [
     pytest.param({**MODULES[name].TINY, **variant}, id=f"{name}-{number}")
     for name in sorted(VARIED)
     for number, variant in enumerate(MODULES[name].VARIANTS)
-    if (name, number) not in APART
 ]
 
 
@@ -159,13 +155,6 @@ def test_prompt_in_pieces_gives_the_same_logits(architecture: Architecture):
     pieces = torch.cat([network(piece, cache, logits="all") for piece in ids.split(PIECES, 1)], 1)
     assert float(whole.std()) > 0.01
     torch.testing.assert_close(pieces, whole, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize(("name", "number"), sorted(APART))
-def test_variants_that_are_not_built_are_refused_by_name(name: str, number: int):
-    with pytest.raises(InputError) as caught:
-        network_of(architecture_of({**MODULES[name].TINY, **MODULES[name].VARIANTS[number]}), "meta")
-    assert APART[name, number] in str(caught.value)
 
 
 @pytest.mark.parametrize("model_type", sorted(REFUSED))
