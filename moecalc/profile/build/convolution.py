@@ -16,14 +16,16 @@ def added(x: Tensor, weight: Tensor | None, state: Tensor | None) -> Tensor:
     return x if weight is None or state is None else x + convolved(x, weight, None, state)
 
 
-def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, state: Tensor) -> Tensor:
-    """[batch, new, channels] of the same shape; `state` [batch, kernel - 1, channels] is read and replaced.
+def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, state: Tensor, *, dilation: int = 1) -> Tensor:
+    """[batch, new, channels] of the same shape; `state` [batch, past, channels] is read and replaced.
 
-    `weight` [channels, kernel], or [channels, channels of a group, kernel] where those of a group mix.
+    `weight` [channels, kernel], or [channels, channels of a group, kernel] where those of a group mix. Its taps lie
+    `dilation` tokens apart, and past is (kernel - 1) dilation.
     """
     if weight.ndim == 2:
         weight = weight[:, None]
     whole = torch.cat([state, x], 1)
     state.copy_(whole[:, whole.shape[1] - state.shape[1] :])
-    made = functional.conv1d(whole.transpose(1, 2), weight, bias, groups=weight.shape[0] // weight.shape[1])
+    groups = weight.shape[0] // weight.shape[1]
+    made = functional.conv1d(whole.transpose(1, 2), weight, bias, dilation=dilation, groups=groups)
     return made.transpose(1, 2)

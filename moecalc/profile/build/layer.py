@@ -55,6 +55,7 @@ KNOWN = (
     "cross_attention",
     "before",
     "conv_kernel",
+    "ngram",
 )
 
 

@@ -35,5 +35,7 @@ class Numerics(msgspec.Struct, frozen=True, kw_only=True):
     """Factor on the scores; None for 1 / sqrt(head_dim)."""
     scale_by_width: bool = False
     """Scores are divided by head_dim itself, where `attention_scale` does not say: heads are normed (Inkling)."""
+    sequence_end: int = 0
+    """The token that ends a sequence: n-grams do not reach behind it."""
     softcap: float = 50.0
     """c in c x tanh(s / c), of attention that caps its scores: Gemma 2's (arXiv 2408.00118, section 2)."""

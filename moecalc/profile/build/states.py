@@ -9,6 +9,7 @@ from moecalc.ir.blocks.rwkv import ChannelMix
 from moecalc.ir.blocks.stack import Layer, crossing
 from moecalc.ir.dims import Dim
 from moecalc.profile.build.cache import LayerCache
+from moecalc.profile.build.ngram import NGramCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,18 +30,21 @@ def layer_caches(
     device: torch.device,
     source: int,
 ) -> list[LayerCache]:
-    """Those of its mixers, then of the shared block before them, its feed-forward, and convolutions behind both."""
+    """Those of its mixers, the shared block before them, n-gram embedding, feed-forward, and convolutions behind both."""
     blocks: list[Block] = [mixer for mixer in (layer.mixer, layer.mixer_beside) if mixer is not None]
     if layer.before:
         blocks.append(layer.before.attention)
+    caches = [LayerCache(_rows(layer, block, site), batch, slots, dtype, device, source) for block in blocks]
+    if layer.ngram:
+        caches.append(NGramCache(layer.ngram, layer.ngram.lower(site), batch, slots, dtype, device))
     if isinstance(layer.ffn, ChannelMix):
-        blocks.append(layer.ffn)
-    rows = [_rows(layer, block, site) for block in blocks]
+        caches.append(LayerCache(_rows(layer, layer.ffn, site), batch, slots, dtype, device, source))
     if layer.conv_kernel is not None:
         channels = Dim("conv_channels", site.hidden.size)
         each = [short_convolution(channels, layer.conv_kernel, site) for _ in range(layer.sublayers)]
-        rows.append(row for rows_of in each for row in rows_of)
-    return [LayerCache(of_block, batch, slots, dtype, device, source) for of_block in rows]
+        rows = (row for rows_of in each for row in rows_of)
+        caches.append(LayerCache(rows, batch, slots, dtype, device, source))
+    return caches
 
 
 def _rows(layer: Layer, block: Block, site: Site) -> Iterator[Row]:

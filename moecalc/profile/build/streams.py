@@ -11,6 +11,7 @@ from moecalc.profile.build.altup import Alternation, Copies
 from moecalc.profile.build.gated_streams import GatedReading
 from moecalc.profile.build.hyper import Connection, Streams
 from moecalc.profile.build.layer import Sublayers, through
+from moecalc.profile.build.ngram import NGrams
 from moecalc.profile.build.ranges import named
 from moecalc.profile.build.refusal import check_fields, refused
 
@@ -121,6 +122,10 @@ class ConnectedLayer(Sublayers):
         ):
             if getattr(layer, name):
                 raise refused(f"`Stack` with `residual` around a layer with `{name}`")
+        if layer.ngram and layer.ngram.streams != residual.streams:
+            raise refused(
+                f"`Stack` with {residual.streams} `streams` around `ngram` of {layer.ngram.streams}"
+            )
         if layer.norm_placement == "parallel" or (residual.rank and layer.norm != "unweighted"):
             raise refused("`Stack` with `residual` around a layer with norms of its own, or a `parallel` one")
         super().__init__(layer, store, numerics, index, forced)
@@ -130,9 +135,12 @@ class ConnectedLayer(Sublayers):
         else:
             made = [Connection(residual, store, numerics) for _ in range(layer.sublayers)]
         self.connections = torch.nn.ModuleList(made)
+        self.ngrams = NGrams(layer.ngram, store, numerics) if layer.ngram else None
 
     def forward(self, x: Tensor, call: Call, caches: Sequence[LayerCache]) -> Tensor:
         """Streams [batch, new, streams, hidden] behind the layer."""
+        if self.ngrams is not None:
+            x = x + self.ngrams(x, call, caches[len(self.mixers)])
         connections = iter(self.connections)
         if self.mixers:
             with named("residual"):

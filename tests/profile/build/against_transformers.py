@@ -108,9 +108,10 @@ def numbers_of(asked: Any) -> dict[str, float]:
     return {"norm_epsilon": asked.rms_norm_eps, "rope_theta": float(rotary["rope_theta"])}
 
 
-def check_logits(network: Any, model: torch.nn.Module) -> None:
-    """Hold the logits of a prompt and of five steps behind it to transformers' of the whole."""
-    ids = torch.randint(0, 128, (2, 30))
+def check_logits(network: Any, model: torch.nn.Module, ids: torch.Tensor | None = None) -> None:
+    """Hold the logits of a prompt and of five steps behind it, tokens [2, 30], to transformers' of the whole."""
+    if ids is None:
+        ids = torch.randint(0, 128, (2, 30))
     with torch.no_grad():
         wanted = model(input_ids=ids, use_cache=False).logits
     cache = network.new_state(2, 32)

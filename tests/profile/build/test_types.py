@@ -75,6 +75,7 @@ VARIED = {
     "longcat_flash",
     "minimax_m3_vl_text",
     "mllama",
+    "qwen4_exp_text",
     "rwkv",
     "xlstm",
     "zamba",
