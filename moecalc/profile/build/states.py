@@ -30,7 +30,7 @@ def layer_caches(
     device: torch.device,
     source: int,
 ) -> list[LayerCache]:
-    """Those of its mixers, the shared block before them, n-gram embedding, feed-forward, and convolutions behind both."""
+    """Of its mixers, the shared block before them, n-gram embedding, feed-forward, and convolutions behind both."""
     blocks: list[Block] = [mixer for mixer in (layer.mixer, layer.mixer_beside) if mixer is not None]
     if layer.before:
         blocks.append(layer.before.attention)
