@@ -7,7 +7,7 @@ from moecalc.render.markdown import markdown_table
 from moecalc.render.rates import duration, rate
 from moecalc.specs.ranks_run import Exchanged, Held, RanksRun
 from moecalc.specs.runs import Timing
-from moecalc.units import format_bytes_binary, format_parameters
+from moecalc.units import format_bytes_binary, format_bytes_decimal, format_parameters, format_percent
 
 Rows = list[list[str]]
 
@@ -16,6 +16,12 @@ NONE = "-"
 REMARKS = (
     "all-reduces are counted as a ring sends them, 2 (n - 1) / n of the vector per rank; a backend may do otherwise",
     "the gather of logits and the choices of experts that go along are no part of what `moecalc speed` computes",
+)
+
+WATCHED = (
+    "exchanges are timed in steps of their own, each by the rank that waited least for the others; at least: as many "
+    "tiny ones, and their bytes at the rate of a large one, each by itself in this run; rates are of the bytes that a "
+    "rank sends (NCCL-tests' bus bandwidth)"
 )
 
 EXPECTED = (
@@ -27,7 +33,12 @@ EXPECTED = (
 def ranks_text(run: RanksRun, columns: int) -> str:
     """The whole answer as text, `columns` wide."""
     lines = [bold(line) for line in paragraph(heading(run), columns, "  ")]
-    for rows, align in ((held_rows(run), "<>><"), (exchange_rows(run), "<<>>>><"), (time_rows(run), "<>><")):
+    for rows, align in (
+        (held_rows(run), "<>><"),
+        (exchange_rows(run), "<<>>>><"),
+        (time_rows(run), "<>><"),
+        (exchange_time_rows(run), "<<>>>>"),
+    ):
         laid = table(rows, align)
         if max(map(len, laid)) > columns:
             laid = table(
@@ -42,7 +53,8 @@ def ranks_text(run: RanksRun, columns: int) -> str:
 
 def ranks_markdown(run: RanksRun) -> str:
     """The same as Markdown."""
-    tables = [markdown_table(rows) for rows in (held_rows(run), exchange_rows(run), time_rows(run))]
+    every = (held_rows(run), exchange_rows(run), time_rows(run), exchange_time_rows(run))
+    tables = [markdown_table(rows) for rows in every if len(rows) > 1]
     return "\n\n".join([f"**{heading(run)}**", *tables, *remarks(run)])
 
 
@@ -81,12 +93,24 @@ def time_rows(run: RanksRun) -> Rows:
     ]
 
 
+def exchange_time_rows(run: RanksRun) -> Rows:
+    """A header, and what the exchanges of a step take; the header alone where they were not timed."""
+    rows = [["exchanges of a step", "of", "at least", "take", "of the step", "a rank sends"]]
+    return rows + [_exchange_time_row(run, entry) for entry in run.exchanged if entry.seconds]
+
+
 def remarks(run: RanksRun) -> list[str]:
     """How it was counted and run."""
     said = [f"warning: {warning}" for warning in run.warnings]
     said += [f"note: {note}" for note in run.notes]
     if any(entry.expected for entry in run.exchanged):
         said.append(EXPECTED)
+    if run.links:
+        reached = ", ".join(
+            f"{link.kind} {_rate(link.bytes_per_second)} and {duration(link.start_seconds)} to start"
+            for link in run.links
+        )
+        said += [f"links of this run: {reached}", WATCHED]
     return [*said, *REMARKS, f"random weights, seed {run.seed}; routing {run.routing}; torch {run.torch}"]
 
 
@@ -103,6 +127,23 @@ def _exchange_row(entry: Exchanged) -> list[str]:
     computed = NONE if entry.computed_bytes is None else _bytes(entry.computed_bytes)
     counted = [f"{entry.counted_times}", _bytes(entry.counted_bytes)]
     return [entry.name, entry.phase, times, computed, *counted, verdict[entry.equal]]
+
+
+def _exchange_time_row(run: RanksRun, entry: Exchanged) -> list[str]:
+    seconds, link = entry.seconds or 0.0, run.link(entry.kind)
+    least = None if link is None else link.least_seconds(entry.counted_times, entry.counted_bytes)
+    return [
+        entry.name,
+        entry.phase,
+        NONE if least is None else duration(least),
+        duration(seconds),
+        format_percent(seconds / run.step(entry.phase).seconds),
+        _rate(entry.counted_bytes / seconds),
+    ]
+
+
+def _rate(bytes_per_second: float) -> str:
+    return f"{format_bytes_decimal(bytes_per_second)}/s"
 
 
 def _time_row(label: str, timing: Timing, tokens: int) -> list[str]:

@@ -5,12 +5,14 @@ reduction in the switch (Patarasuk and Yuan 2009, doi 10.1016/j.jpdc.2008.09.002
 another algorithm. An all-gather is (n - 1) times the rank's own part, an all-to-all what a rank has for the others.
 """
 
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import msgspec
 
 from moecalc.calc.speed.communication import all_reduce_bytes
+from moecalc.profile.distributed.watch import Watch
 
 
 class Sent(msgspec.Struct, kw_only=True):
@@ -21,7 +23,10 @@ class Sent(msgspec.Struct, kw_only=True):
 
 
 class Group:
-    """All ranks of a run. What is sent is counted under a name that the caller gives, as long as `counts` is set."""
+    """All ranks of a run. What is sent is counted under a name that the caller gives, as long as `counts` is set.
+
+    As long as there is a `watch`, it times each exchange.
+    """
 
     def __init__(self) -> None:
         import torch.distributed as dist
@@ -30,11 +35,16 @@ class Group:
         self.rank: int = dist.get_rank()
         self.size: int = dist.get_world_size()
         self.counts: dict[str, Sent] | None = None
+        self.watch: Watch | None = None
+
+    def barrier(self) -> None:
+        """Wait for all ranks."""
+        self._dist.barrier()
 
     def all_reduce(self, tensor: Any, name: str = "all-reduce") -> Any:
         """The sum over all ranks, in place."""
         self._count(name, all_reduce_bytes(self.size, Fraction(_bytes(tensor))))
-        self._dist.all_reduce(tensor)
+        self._make(name, lambda: self._dist.all_reduce(tensor))
         return tensor
 
     def all_gather(self, tensor: Any, name: str = "all-gather") -> list[Any]:
@@ -43,7 +53,8 @@ class Group:
 
         self._count(name, (self.size - 1) * _bytes(tensor))
         parts = [torch.empty_like(tensor) for _ in range(self.size)]
-        self._dist.all_gather(parts, tensor.contiguous())
+        own = tensor.contiguous()
+        self._make(name, lambda: self._dist.all_gather(parts, own))
         return parts
 
     def all_to_all(self, rows: Any, to: list[int], come: list[int], name: str = "all-to-all") -> Any:
@@ -51,7 +62,8 @@ class Group:
         row_bytes = rows[:1].numel() * rows.element_size() if len(rows) else 0
         self._count(name, (sum(to) - to[self.rank]) * row_bytes)
         received = rows.new_empty((sum(come), *rows.shape[1:]))
-        self._dist.all_to_all_single(received, rows.contiguous(), come, to)
+        own = rows.contiguous()
+        self._make(name, lambda: self._dist.all_to_all_single(received, own, come, to))
         return received
 
     def shares(self, counts: list[int]) -> list[int]:
@@ -63,6 +75,12 @@ class Group:
         theirs = torch.empty_like(mine)
         self._dist.all_to_all_single(theirs, mine)
         return [int(count) for count in theirs.tolist()]
+
+    def _make(self, name: str, call: Callable[[], object]) -> None:
+        if self.watch is None:
+            call()
+        else:
+            self.watch.around(name, call)
 
     def _count(self, name: str, sent: Fraction | int) -> None:
         if self.counts is not None:

@@ -1,6 +1,7 @@
 """Run a model over the ranks that torchrun has started: what they hold, what they send, how long their steps take."""
 
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -14,12 +15,14 @@ from moecalc.calc.speed.communication import transfers
 from moecalc.errors import InputError, UndeterminedError
 from moecalc.ir.roles import Component
 from moecalc.ir.rows import Ledger
+from moecalc.profile.distributed.links import Reached, links
+from moecalc.profile.distributed.watch import Took, Watch, least_seconds
 from moecalc.profile.measure.device import choose_device, describe_device, import_torch, torch_dtype
 from moecalc.profile.measure.notes import attention_notes
 from moecalc.profile.measure.out_of_memory import out_of_memory_as
-from moecalc.profile.measure.timing import clock_for, timed
+from moecalc.profile.measure.timing import Call, clock_for, timed
 from moecalc.specs.plan import Plan
-from moecalc.specs.ranks_run import Exchanged, Held, Phase, RanksRun
+from moecalc.specs.ranks_run import Exchanged, Held, Link, Phase, RanksRun, kind_of
 from moecalc.specs.routing import Skew
 from moecalc.specs.runs import Timing
 from moecalc.specs.workload import check_length
@@ -57,6 +60,9 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
     decode: Timing
     kernels: dict[Phase, tuple[str, ...]]
     """Of attention."""
+    passes: dict[Phase, list[list[Took]]]
+    """[pass][exchange] of each step."""
+    links: list[Reached]
 
 
 def rank_of_torchrun() -> int | None:
@@ -141,6 +147,7 @@ def _found(torch: Any, dist: Any, architecture: Any, asked: AskedOfRanks, device
     sent: dict[str, dict[str, tuple[int, float]]] = {}
     timings = []
     kernels: dict[Phase, tuple[str, ...]] = {}
+    passes: dict[Phase, list[list[Took]]] = {}
     steps: tuple[tuple[Phase, Any, int], ...] = (
         ("prefill", ids, 0),
         ("decode", ids[:, :1], asked.context - 1),
@@ -163,6 +170,8 @@ def _found(torch: Any, dist: Any, architecture: Any, asked: AskedOfRanks, device
         sent[phase] = {name: (entry.times, float(entry.sent_bytes)) for name, entry in group.counts.items()}
         group.counts = None
         timings.append(timed(call, clock_for(device), asked.repeats, before=ready))
+        passes[phase] = [_watched(group, device, ready, call) for _ in range(asked.repeats)]
+    seen = (kind_of(name) for of_phase in sent.values() for name in of_phase)
     tensors = [stored.tensor for stored in network.weights()]
     return _Found(
         parameters=sum(tensor.numel() for tensor in tensors),
@@ -172,7 +181,18 @@ def _found(torch: Any, dist: Any, architecture: Any, asked: AskedOfRanks, device
         prefill=timings[0],
         decode=timings[1],
         kernels=kernels,
+        passes=passes,
+        links=links(group, device, dict.fromkeys(seen)),
     )
+
+
+def _watched(group: Any, device: Any, ready: Call, call: Call) -> list[Took]:
+    """The exchanges of one step."""
+    ready()
+    group.watch = watch = Watch(device)
+    call()
+    group.watch = None
+    return watch.finished()
 
 
 def _run(model: Model, asked: AskedOfRanks, found: list[_Found], backend: str, device: Any) -> RanksRun:
@@ -212,6 +232,7 @@ def _run(model: Model, asked: AskedOfRanks, found: list[_Found], backend: str, d
         ),
         prefill=max((of.prefill for of in found), key=lambda timing: timing.seconds),
         decode=max((of.decode for of in found), key=lambda timing: timing.seconds),
+        links=tuple(_link(reached) for reached in zip(*(of.links for of in found), strict=True)),
         warnings=tuple(model.warnings),
         notes=tuple(attention_notes(step for of in found for step in of.kernels.items())),
     )
@@ -222,6 +243,7 @@ def _exchanged(
 ) -> tuple[Exchanged, ...]:
     computed = {entry.name: entry for entry in transfers(plan, whole, tokens, element)}
     names = dict.fromkeys([*computed, *(name for of in found for name in of.sent[phase])])
+    seconds = least_seconds([of.passes[phase] for of in found])
     made = []
     for name in names:
         said = computed.get(name)
@@ -236,9 +258,21 @@ def _exchanged(
                 counted_times=most[0],
                 counted_bytes=most[1],
                 expected=name == UNIFORM,
+                seconds=seconds.get(name),
             )
         )
     return tuple(made)
+
+
+def _link(of_ranks: Sequence[Reached]) -> Link:
+    """Of the ranks the one that waited least: for the others the exchange had not begun."""
+    fastest = min(of_ranks, key=lambda reached: reached.seconds)
+    return Link(
+        kind=fastest.kind,
+        bytes_per_second=fastest.sent_bytes / fastest.seconds,
+        start_seconds=min(reached.start_seconds for reached in of_ranks),
+        sent_bytes=int(fastest.sent_bytes),
+    )
 
 
 def _language(ledger: Ledger) -> Ledger:

@@ -13,7 +13,7 @@ from moecalc.cli import ranks
 from moecalc.errors import EXIT_BAD_INPUT, InputError
 from moecalc.profile.measure.asked import Asked
 from moecalc.render.ranks import ranks_markdown, ranks_text
-from moecalc.specs.ranks_run import Exchanged, Held, RanksRun
+from moecalc.specs.ranks_run import Exchanged, Held, Link, RanksRun
 from moecalc.specs.runs import Timing
 from tests.console import ROOT
 from tests.oracle.families.mixtral import TINY
@@ -61,6 +61,14 @@ def test_two_processes_hold_and_send_what_is_computed(config):
     assert [entry["phase"] for entry in reduces] == ["prefill", "decode"]
     for entry in reduces:
         assert entry["counted_bytes"] == entry["computed_bytes"] > 0
+    assert all(entry["seconds"] > 0 for entry in run["exchanged"])
+    assert [link["kind"] for link in run["links"]] == ["all-reduce", "all-gather"]
+    assert all(link["bytes_per_second"] > 0 < link["start_seconds"] for link in run["links"])
+    large = 2**24
+    assert [link["sent_bytes"] for link in run["links"]] == [
+        large,
+        large // 2,
+    ]  # 2 (n - 1) / n of it, and half of it
     assert run["decode"]["repeats"] == 3
     assert run["notes"] == ["attention ran as flash attention of scaled_dot_product_attention"]
 
@@ -173,6 +181,7 @@ RUN = RanksRun(
             counted_times=6,
             counted_bytes=128,
             expected=True,
+            seconds=0.001,
         ),
         Exchanged(phase="decode", name="all-to-all of choices", counted_times=6, counted_bytes=24),
         Exchanged(
@@ -186,6 +195,7 @@ RUN = RanksRun(
     ),
     prefill=Timing(seconds=0.02, low_seconds=0.01, high_seconds=0.03, repeats=3, clock="perf_counter"),
     decode=Timing(seconds=0.002, low_seconds=0.001, high_seconds=0.003, repeats=3, clock="perf_counter"),
+    links=(Link(kind="all-to-all", bytes_per_second=1.28e6, start_seconds=1e-5, sent_bytes=2**24),),
 )
 
 
@@ -198,4 +208,7 @@ def test_what_differs_is_said_and_no_line_is_too_wide(columns):
     (reduce,) = [line for line in text.splitlines() if line.startswith("all-reduce ")]
     assert reduce.endswith("DIFFERENT")
     assert "expected" in text
+    # 6 starts of 10 us and 128 bytes at 1.28 MB/s; a half of the step; 128 bytes in a millisecond
+    (timed,) = [line.split() for line in text.splitlines() if line.startswith("all-to-all ") and "/s" in line]
+    assert timed == ["all-to-all", "decode", "160", "µs", "1.00", "ms", "50.0%", "128", "kB/s"]
     assert "| all-to-all of choices | decode | - | - | 6 | 24 B | not computed |" in ranks_markdown(RUN)
