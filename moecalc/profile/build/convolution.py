@@ -11,9 +11,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def added(x: Tensor, weight: Tensor | None, state: Tensor | None) -> Tensor:
-    """[batch, new, channels] with its own convolution added; as it is where there is none."""
-    return x if weight is None or state is None else x + convolved(x, weight, None, state)
+def added(x: Tensor, weight: Tensor | None, state: Tensor | None, *, scaled: bool = False) -> Tensor:
+    """[batch, new, channels] with its own convolution added; as it is where there is none.
+
+    Where `scaled` the sum is divided by sqrt(kernel + 1), as many as were added (Inkling 2).
+    """
+    if weight is None or state is None:
+        return x
+    made = x + convolved(x, weight, None, state)
+    return made * (weight.shape[-1] + 1) ** -0.5 if scaled else made
 
 
 def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, state: Tensor, *, dilation: int = 1) -> Tensor:

@@ -62,6 +62,8 @@ def activated(gate: Tensor, up: Tensor | None, numerics: Numerics) -> Tensor:
         gate = gate.clamp_(max=7.0)
         gate = gate.mul_(torch.sigmoid(1.702 * gate))
         return gate.mul_(up.clamp(-7.0, 7.0).add_(1))
+    if kind == "softcapped_swiglu" and up is not None:
+        return (torch.tanh(gate / 4) * 4).mul_(gate.sigmoid_()).mul_(torch.tanh(up / 25) * 25)
     if kind == "silu":
         inner = functional.silu(gate, inplace=True)
     elif kind == "relu_squared":
@@ -69,6 +71,12 @@ def activated(gate: Tensor, up: Tensor | None, numerics: Numerics) -> Tensor:
     else:
         inner = torch.ops.aten.gelu_(gate)
     return inner if up is None else inner.mul_(up)
+
+
+def cut(x: Tensor, longest: float) -> Tensor:
+    """Vectors [..., width] no longer than `longest`: those that are, scaled down to it."""
+    lengths = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+    return x * (longest / (lengths + 1e-6)).clamp(max=1.0).to(x.dtype)
 
 
 def xielu(x: Tensor, alphas: Tensor, constants: Tensor) -> Tensor:

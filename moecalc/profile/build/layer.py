@@ -56,6 +56,7 @@ KNOWN = (
     "before",
     "conv_kernel",
     "ngram",
+    "input_mixes",
 )
 
 
@@ -78,11 +79,15 @@ class Sublayers(Module):
 
         before = self._placement in ("pre", "sandwich")
         after = self._placement in ("post", "sandwich")
+        self._scaled_convolutions = numerics.scaled_convolutions
         self.mixer_norm = norm(layer.mixer and (before or self._placement == "parallel"))
         self.mixer_after = norm(layer.mixer and after)
         self.ffn_norm = norm(layer.ffn and (before or self._placement == "ffn"))
         self.ffn_after = norm(layer.ffn and (after or layer.norm_behind_ffn))
         own = self._wiring == "own_norms"
+        self.norms = [self.mixer_norm, *(norm(there=True) for _ in range(layer.input_mixes - 1))]
+        for number, more in enumerate(self.norms[1:]):
+            self.add_module(f"mixer_norm_{number + 1}", more)
         self.dense_after = norm(own)
         self.beside_norm = norm(own or self._wiring == "behind_mixer")
         self.beside_after = norm(own)
@@ -142,7 +147,7 @@ class Sublayers(Module):
         made = self.mixed(normed, call, caches[: len(self.mixers)])
         convolved = [] if self.mixer_conv is None else caches[-1].every(Role.RECURRENT_CONV_STATE)
         if made is not None and convolved:
-            made = added(made, self.mixer_conv, convolved[0])
+            made = self.behind(made, self.mixer_conv, convolved[0])
         if self._wiring == "behind_mixer" and made is not None and self.beside is not None:
             behind = x + made
             return behind + self.beside(through(self.beside_norm, behind)) + self.fed(x, call, caches)
@@ -156,10 +161,14 @@ class Sublayers(Module):
         del entered, normed, made  # a feed-forward is where most memory is held
         if self.ffn is not None:
             made = self.fed(x, call, caches)
-            made = added(made, self.ffn_conv, convolved[-1]) if convolved else made
+            made = self.behind(made, self.ffn_conv, convolved[-1]) if convolved else made
             made = _gated(through(self.ffn_after, made), self.ffn_gate)
             x = _joined(_scaled(x, self.ffn_scale), made, self.ffn_scaling)
         return x if joining is None else x + joining
+
+    def behind(self, made: Tensor, weight: Tensor | None, state: Tensor) -> Tensor:
+        """What a sublayer made, with its convolution added."""
+        return added(made, weight, state, scaled=self._scaled_convolutions)
 
     def mixed(self, normed: Tensor, call: Call, caches: Sequence[LayerCache]) -> Tensor | None:
         """What the mixers make of the normed stream; None where there is none."""
@@ -223,7 +232,7 @@ def _check(layer: Layer) -> None:
     if layer.before and (not layer.mixer or layer.norm_placement != "pre"):
         raise refused("`Layer` with `before` and no `pre` norm of a mixer behind it")
     _check_beside(layer)
-    if layer.extra_norms != EXTRA_NORMS.get(layer.beside_wiring, 0):
+    if layer.extra_norms != EXTRA_NORMS.get(layer.beside_wiring, 0) + layer.input_mixes - 1:
         raise refused(f"`Layer` with `extra_norms: {layer.extra_norms}`")
 
 

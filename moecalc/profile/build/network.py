@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import torch
 from torch.nn import functional
 
@@ -126,7 +127,8 @@ class Network(Module):
                 yield shared[place.kind]
                 continue
             where, stack = f"layer {place.index} (`{place.kind}`)", stacks[place.stack]
-            store = self._store(layer_rows(stack, place.layer, self._site), where, filling, place.index)
+            site = msgspec.structs.replace(self._site, indices=(place.index,))
+            store = self._store(layer_rows(stack, place.layer, site), where, filling, place.index)
             made = layer_of(stack, place.layer, store, self._numerics, place.index, forced)
             if place.layer.before:
                 made.entry = self._entry(place, place.layer.before, filling, copies)

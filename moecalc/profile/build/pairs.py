@@ -26,6 +26,8 @@ class Pairs(NamedTuple):
     scale: float
     softcap: float | None = None
     """A score s becomes softcap x tanh(s / softcap) before it is masked (Gemma 2, arXiv 2408.00118, section 2)."""
+    added: Tensor | None = None
+    """[batch, heads, new, keys] added to scores, in place of a mask; goes with no other kernel than plain matmuls."""
 
     @property
     def shared(self) -> int:
@@ -50,7 +52,10 @@ def beside_sinks(mixed: Tensor, logsumexp: Tensor, sinks: Tensor) -> Tensor:
 
 
 def plain(pairs: Pairs, sinks: Tensor | None, queries: int) -> Tensor:
-    """Mixed values [batch, heads, new, v_head_dim] by matmuls, whose scores of so many queries are held at once."""
+    """Mixed values [batch, heads, new, v_head_dim] by matmuls, whose scores of so many queries are held at once.
+
+    `sinks` are [heads], or [batch, heads, new] where each token has its own.
+    """
     parts = [_scored(pairs, sinks, start, queries) for start in range(0, pairs.q.shape[2], queries)]
     return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
 
@@ -69,8 +74,13 @@ def _scored(pairs: Pairs, sinks: Tensor | None, start: int, queries: int) -> Ten
         allowed = torch.ones(size, count, dtype=torch.bool, device=scores.device).tril(start)
     if allowed is not None:
         scores = scores.masked_fill(~allowed, float("-inf"))
+    if pairs.added is not None:
+        scores = scores + pairs.added[..., start : start + size, :]
     if sinks is not None:
-        beside = sinks.to(scores.dtype).view(1, heads, 1, 1).expand(batch, heads, size, 1)
+        beside = sinks.to(scores.dtype)
+        if beside.ndim == 1:
+            beside = beside.view(1, heads, 1).expand(batch, heads, pairs.q.shape[2])
+        beside = beside[..., start : start + size, None]
         scores = torch.cat([scores, beside], -1)
     shares = scores.softmax(-1, dtype=torch.float32)[..., :count].to(part.dtype)
     mixed = shares.reshape(batch, kv_heads, pairs.shared * size, count) @ pairs.values

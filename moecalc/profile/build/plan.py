@@ -18,6 +18,10 @@ Layers = Literal["all"] | Sequence[str]
 """`all`, or the names of the kinds to build, each as often as it is named; none for embedding and head alone."""
 
 
+WHOLE = "`--layers all`, and a model or a dtype that fits"
+"""What to do with layers of which none stands for the others."""
+
+
 class Kind(NamedTuple):
     """One distinct kind of layer."""
 
@@ -70,6 +74,11 @@ def places(architecture: Architecture, layers: Layers) -> tuple[Place, ...]:
                 f"no kind of layer `{name}`",
                 hint=f"this model's kinds: {', '.join(f'`{k}`' for k in of_kind)}",
             )
+        if stack.attention_residual:
+            raise InputError(
+                f"`{name}` reads the more blocks the later it stands: no layer stands for another",
+                hint=WHOLE,
+            )
         _check_alone(name, stack.layers[name], made)
     return tuple(place for name, times in Counter(layers).items() for place in of_kind[name][:times])
 
@@ -90,20 +99,19 @@ def _looped(architecture: Architecture, layers: Layers) -> tuple[Place, ...]:
 
 def _check_alone(name: str, layer: Layer, made: set[object]) -> None:
     """Raise InputError for a kind that needs layers of others; `made` are the keys of the kinds before it."""
-    whole = "`--layers all`, and a model or a dtype that fits"
     if layer.before:
-        raise InputError(f"`{name}` shares blocks between its layers: none stands for the others", hint=whole)
+        raise InputError(f"`{name}` shares blocks between its layers: none stands for the others", hint=WHOLE)
     if isinstance(layer.mixer, MLA):
         if layer.mixer.top_k and "indexer" not in made:
             raise InputError(
-                f"`{name}` attends to what layers of another kind choose, which are not built", hint=whole
+                f"`{name}` attends to what layers of another kind choose, which are not built", hint=WHOLE
             )
         made.update({"indexer"} if layer.mixer.indexer else ())
     if not isinstance(layer.mixer, GQA):
         return
     if layer.mixer.shared_kv and signature(layer.mixer) not in made:
         raise InputError(
-            f"`{name}` reads the keys of layers of another kind, which are not built", hint=whole
+            f"`{name}` reads the keys of layers of another kind, which are not built", hint=WHOLE
         )
     made.add(signature(layer.mixer))
 
@@ -115,5 +123,5 @@ def signature(block: GQA) -> tuple[object, ...]:
 
 def _stack(architecture: Architecture) -> Stack:
     (stack,) = architecture.stacks
-    check_fields(stack, ("layers", "pattern", "final_norm", "altup", "residual"))
+    check_fields(stack, ("layers", "pattern", "final_norm", "altup", "residual", "attention_residual"))
     return stack

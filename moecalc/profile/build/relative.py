@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from torch.nn import functional
 
 from moecalc.ir.roles import Role
+from moecalc.profile.build.elementwise import cut
 from moecalc.profile.build.refusal import check_fields
 from moecalc.profile.build.tensors import Module, Store
 
@@ -17,20 +18,31 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from moecalc.ir.blocks.relative import RelativeBias
+    from moecalc.profile.build.numerics import Numerics
 
 
 class DistanceLogits(Module):
     """Of each query a logit for every distance below `extent`, of which each key that it sees takes one."""
 
-    def __init__(self, block: RelativeBias, heads: int, store: Store) -> None:
+    def __init__(self, block: RelativeBias, heads: int, store: Store, numerics: Numerics) -> None:
         super().__init__()
-        check_fields(block, ("dim", "extent"))
-        self._heads, self._extent = heads, block.extent
-        self.into, self.table = store.take(Role.ATTENTION_RELATIVE), store.take(Role.ATTENTION_RELATIVE)
+        check_fields(block, ("dim", "extent", "scales"))
+        self._heads, self._extent, self._longest = heads, block.extent, numerics.longest_relative
+        self.into = store.take(Role.ATTENTION_RELATIVE)
+        self.scales = store.take_if(block.scales, Role.ATTENTION_RELATIVE)
+        self.table = store.take(Role.ATTENTION_RELATIVE)
 
-    def forward(self, x: Tensor, queries: Tensor, keys: Tensor) -> Tensor:
-        """[batch, heads, new, keys] to add to scores, of positions `queries` [new] and `keys` [keys]; 0 beyond."""
+    def forward(self, x: Tensor, queries: Tensor, keys: Tensor, growth: Tensor | None = None) -> Tensor:
+        """[batch, heads, new, keys] to add to scores, of positions `queries` [new] and `keys` [keys]; 0 beyond.
+
+        What each distance is weighed by is scaled and cut to a length, where there are `scales`, and times `growth`
+        [new] of its query's position.
+        """
         widths = functional.linear(x, self.into).unflatten(-1, (self._heads, -1))
+        if self.scales is not None:
+            widths = cut(widths * self.scales, self._longest)
+        if growth is not None:
+            widths = widths * growth[:, None, None]
         logits = (widths @ self.table).transpose(1, 2)
         apart = queries[:, None] - keys[None]
         taken = apart.clamp(0, self._extent - 1).expand(*logits.shape[:2], -1, -1)

@@ -35,13 +35,18 @@ def attend(
     """Mixed values [batch, new, heads, v_head_dim] of queries [batch, new, heads, head_dim].
 
     Keys and values are [batch, keys, kv_heads, ...]. `sinks` [heads] are logits that take part in the softmax and mix
-    in nothing. `added` [batch, heads or kv_heads or 1, new, keys] is added to scores, and masks in place of `seen`; it
-    goes with no sinks and no `softcap`, by which a score s becomes softcap x tanh(s / softcap). All score positions are
-    counted, whichever of them a kernel computes.
+    in nothing, [batch, heads, new] where each token has its own. `added` [batch, heads or kv_heads or 1, new, keys] is
+    added to scores, and masks in place of `seen`; it goes with no `softcap`, by which a score s becomes softcap x
+    tanh(s / softcap), and with sinks only of every head and token. All score positions are counted, whichever of them a
+    kernel computes.
     """
     batch, new, heads, width = q.shape
     kv_heads = k.shape[2]
     keys, values = k.transpose(1, 2), v.transpose(1, 2)
+    if sinks is not None and added is not None:
+        record_kernel(PLAIN)
+        pairs = Pairs(q.transpose(1, 2), keys, values, causal=False, allowed=None, scale=scale, added=added)
+        return plain(pairs, sinks, QUERIES).transpose(1, 2)
     lacking = sinks is not None or softcap is not None  # in torch's scaled_dot_product_attention
     reasons = ""
     if lacking or (new > 1 and seen.allowed is not None and added is None):

@@ -14,6 +14,7 @@ from moecalc.profile.build.layer import Sublayers, through
 from moecalc.profile.build.ngram import NGrams
 from moecalc.profile.build.ranges import named
 from moecalc.profile.build.refusal import check_fields, refused
+from moecalc.profile.build.residual_mixes import LastMix, MixedLayer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,6 +39,8 @@ def layer_rows(stack: Stack, layer: Layer, site: Site) -> Iterator[Row]:
         yield from stack.residual.lower_sublayers(layer.sublayers, site)
     if stack.altup:
         yield from stack.altup.lower_layer(site)
+    if stack.attention_residual:
+        yield from stack.attention_residual.lower_layer(layer.input_mixes, site)
 
 
 def stack_rows(stack: Stack, site: Site) -> Iterator[Row]:
@@ -46,6 +49,8 @@ def stack_rows(stack: Stack, site: Site) -> Iterator[Row]:
         yield from stack.residual.lower_collapse(site)
     if stack.altup:
         yield from stack.altup.lower_around(site)
+    if stack.attention_residual:
+        yield from stack.attention_residual.lower_final(len(stack.kinds), site)
 
 
 def layer_of(
@@ -54,13 +59,19 @@ def layer_of(
     """The module of one layer, of the stack's number of streams."""
     if stack.residual:
         return ConnectedLayer(stack.residual, layer, store, numerics, index, forced)
+    if stack.attention_residual:
+        return MixedLayer(stack.attention_residual, layer, store, numerics, index, forced)
     if stack.altup:
         return AlternatedLayer(stack.altup.streams, layer, store, numerics, index, forced)
     return Sublayers(layer, store, numerics, index, forced)
 
 
-def streams_of(stack: Stack, store: Store, numerics: Numerics) -> Copies | GatedReading | Streams | None:
+def streams_of(
+    stack: Stack, store: Store, numerics: Numerics
+) -> Copies | GatedReading | LastMix | Streams | None:
     """What makes streams of the embedding, and one of them again; None where there is one all along."""
+    if stack.attention_residual:
+        return LastMix(store)
     if stack.residual and stack.residual.rank:
         return GatedReading(stack.residual, store, numerics, writes=False)
     if stack.residual:

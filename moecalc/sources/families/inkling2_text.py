@@ -86,6 +86,7 @@ def _global(config: Reader, kernel: int) -> GQA:
         head_dim=config.size("head_dim"),
         gate="elementwise",
         q_scale=True,
+        v_norm="unweighted",
         sink_projection=True,
         kv_conv=kernel,
         kv_conv_dynamic=True,

@@ -13,7 +13,6 @@ import torch
 
 from moecalc.calc.memory import state_bytes
 from moecalc.calc.parameters import buffers, total
-from moecalc.errors import InputError
 from moecalc.ir.architecture import Architecture
 from moecalc.ir.roles import Component
 from moecalc.ir.rows import Kind, Ledger, Op, OpKind, Pool
@@ -22,11 +21,10 @@ from moecalc.profile.build import Network, build
 from moecalc.profile.build.counters import count, counted_choices
 from moecalc.sources.hf_config import read_config
 from tests.oracle.cases import MODULES
-from tests.profile.build.refused import REFUSED
 
 PIECES = (33, 3, 1, 1, 1, 1)
 
-BUILT = sorted(MODULES.keys() - REFUSED.keys())
+BUILT = sorted(MODULES)
 
 PREFIX_LMS = {"cpmant"}
 """Types whose tokens see all that is read with them, so that pieces are other prefixes: see `test_prompted.py`."""
@@ -156,13 +154,6 @@ def test_prompt_in_pieces_gives_the_same_logits(architecture: Architecture):
     pieces = torch.cat([network(piece, cache, logits="all") for piece in ids.split(PIECES, 1)], 1)
     assert float(whole.std()) > 0.01
     torch.testing.assert_close(pieces, whole, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("model_type", sorted(REFUSED))
-def test_what_is_not_built_is_refused_by_name(model_type: str):
-    with pytest.raises(InputError) as caught:
-        network_of(architecture_of(MODULES[model_type].TINY), "meta")
-    assert REFUSED[model_type] in str(caught.value)
 
 
 HOLD_OF_EVERY_TYPE = [
