@@ -160,6 +160,13 @@ def _computed(
 
     fleet = fleet_of(gpu)
     if like is None and fleet is None:
+        of_expectation = {
+            "--tp` or `--ep": plan,
+            "--quant": quant,
+            "--kv-dtype": kv_dtype,
+            "--engine": engine,
+        }
+        refuse(of_expectation, "is about what is expected of a server", "add `--like MODEL --gpu h100`")
         return None
     if like is None:
         raise InputError(

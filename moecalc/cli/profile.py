@@ -76,7 +76,7 @@ RoutingOption = Annotated[
     ),
 ]
 RepeatOption = Annotated[int | None, typer.Option("--repeat", help="Timed calls of each step. Default: 20.")]
-SeedOption = Annotated[int, typer.Option("--seed", help="Of weights, tokens and routing.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", help="Of weights, tokens and routing. Default: 0.")]
 RunViaOption = Annotated[
     Literal["transformers"] | None,
     typer.Option("--via", help="Time that library's own module (transformers) instead."),
@@ -106,7 +106,7 @@ def command(
     layers: LayersOption = "auto",
     routing: RoutingOption = "uniform",
     repeat: RepeatOption = None,
-    seed: SeedOption = 0,
+    seed: SeedOption = None,
     via: RunViaOption = None,
     trace: TraceOption = None,
     save: SaveOption = None,
@@ -159,6 +159,7 @@ def command(
             "--layers": None if layers == "auto" else layers,
             "--routing": None if routing == "uniform" else routing,
             "--repeat": repeat,
+            "--seed": seed,
             "--via": via,
             "--trace": trace,
             "--calibrate": calibrate or None,
@@ -223,7 +224,7 @@ def command(
         layers=layers,
         skew=skew_of(routing),
         repeats=DEFAULT_REPEATS if repeat is None else repeat,
-        seed=seed,
+        seed=0 if seed is None else seed,
         via=via,
         trace=trace,
         calibrate=calibrate,

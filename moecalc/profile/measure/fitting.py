@@ -23,11 +23,17 @@ def fits(needed: int, free: int | None) -> bool:
 
 
 def too_large(
-    parts: Sequence[Computed], steps: Sequence[StepPlan], free: int | None, where: str
+    parts: Sequence[Computed],
+    steps: Sequence[StepPlan],
+    free: int | None,
+    where: str,
+    *,
+    by_kinds: bool = True,
 ) -> InputError:
     """The error for what does not fit: what is missing, and the largest batch or context, or else what would do.
 
-    `parts` are what is built at a time: the model, or one layer of each of its kinds.
+    `parts` are what is built at a time: the model, or one layer of each of its kinds. `by_kinds` says whether the
+    whole can be taken apart into these.
     """
     hungriest = max(parts, key=lambda part: needed_bytes([part], steps))
     has = "" if free is None else f", and {format_bytes_binary(free)} are free"
@@ -36,12 +42,14 @@ def too_large(
         what = f"one layer of kind `{hungriest.kind}` of {what}, beside embeddings and head,"
     return InputError(
         f"{what} needs {format_bytes_binary(needed_bytes([hungriest], steps))} on {where}{has}",
-        hint=_what_would(parts, steps, free),
+        hint=_what_would(parts, steps, free, by_kinds=by_kinds),
     )
 
 
-def _what_would(parts: Sequence[Computed], steps: Sequence[StepPlan], free: int | None) -> str:
-    if parts[0].kind is None:
+def _what_would(
+    parts: Sequence[Computed], steps: Sequence[StepPlan], free: int | None, *, by_kinds: bool
+) -> str:
+    if by_kinds and parts[0].kind is None:
         otherwise = "`--layers auto` measures the distinct kinds of layers and composes the whole"
     else:
         otherwise = "a dtype of fewer bytes, or a device with more memory"

@@ -32,9 +32,18 @@ def full_device(where: str, free: int | None, doing: str) -> InputError:
 
 
 def ran_out(
-    parts: Sequence[Computed], steps: Sequence[StepPlan], free: int | None, where: str, doing: str
+    parts: Sequence[Computed],
+    steps: Sequence[StepPlan],
+    free: int | None,
+    where: str,
+    doing: str,
+    *,
+    by_kinds: bool = True,
 ) -> InputError:
-    """For a model, or one layer of each of its kinds: what it was computed to need, and a run of about half of that."""
+    """For a model, or one layer of each of its kinds: what it was computed to need, and a run of about half of that.
+
+    `by_kinds` says whether the whole can be taken apart into these.
+    """
     model, dtype, needed = parts[0].model.name, parts[0].dtype, needed_bytes(parts, steps)
     had = (
         ""
@@ -44,12 +53,12 @@ def ran_out(
     return InputError(
         f"`{model}` in {dtype} ran out of memory on {where} {doing}: it was computed to need "
         f"{format_bytes_binary(needed)}{had}",
-        hint=_less(parts, steps),
+        hint=_less(parts, steps, by_kinds=by_kinds and parts[0].kind is None),
     )
 
 
-def _less(parts: Sequence[Computed], steps: Sequence[StepPlan]) -> str:
-    """Half the batch, or else half the lengths, with what these are computed to need."""
+def _less(parts: Sequence[Computed], steps: Sequence[StepPlan], *, by_kinds: bool) -> str:
+    """Half the batch, or else half the lengths, with what these are computed to need; `by_kinds` is a way out too."""
     batch = max((step.batch for step in steps if step.phase == "decode"), default=1)
     prompt = max((step.tokens for step in steps if step.phase == "prefill"), default=1)
     context = max((step.tokens for step in steps if step.phase == "decode"), default=1)
@@ -59,7 +68,8 @@ def _less(parts: Sequence[Computed], steps: Sequence[StepPlan]) -> str:
         prompt, context = max(1, prompt // 2), max(1, context // 2)
         words = f"--batch 1 --context {context} --prompt {prompt}"
     else:
-        return "`--layers kinds`, a dtype of fewer bytes, or a device with more memory"
+        others = "a dtype of fewer bytes, or a device with more memory"
+        return f"`--layers kinds`, {others}" if by_kinds else others
     less = (StepPlan("prefill", 1, prompt), StepPlan("decode", batch, context))
     needs = f"`{words}` is computed to need {format_bytes_binary(needed_bytes(parts, less))}"
-    return needs if parts[0].kind is not None else f"{needs}; `--layers kinds` holds fewer layers at once"
+    return f"{needs}; `--layers kinds` holds fewer layers at once" if by_kinds else needs

@@ -61,8 +61,9 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     steps = steps_of(asked.prompt, asked.context, asked.batches, calibrate=asked.calibrate)
     check_positions(computed, steps)
     if asked.via and not fits(needed_bytes([computed], steps), free):
-        raise too_large([computed], steps, free, where)  # known before it is built
-    with out_of_memory_as(lambda: ran_out([computed], steps, free, where, "as it was built")):
+        raise too_large([computed], steps, free, where, by_kinds=False)  # known before it is built
+    own = asked.via is None
+    with out_of_memory_as(lambda: ran_out([computed], steps, free, where, "as it was built", by_kinds=own)):
         maker = maker_for(model, asked, device, dtype, computed.precision)
     whole = _is_whole(computed, asked, steps, maker, free)
     built = [computed] if whole else [computed.with_one_layer_of(kind.name) for kind in maker.kinds]
@@ -82,7 +83,8 @@ def profile(model: Any, asked: Asked, progress: Progress | None = None) -> Run:
     conditions = Conditions(torch, device, clock, asked.repeats, maker.vocabulary, never)
     parts = 1 if whole else len(maker.kinds)
     done = _counter(progress, parts * len(steps))
-    with out_of_memory_as(lambda: ran_out(built, steps, free, where, "in its steps")):
+    apart = bool(maker.kinds)
+    with out_of_memory_as(lambda: ran_out(built, steps, free, where, "in its steps", by_kinds=apart)):
         composition: list[str] = []
         if whole:
             seen, components = _whole(maker, steps, conditions, asked, done)
@@ -180,7 +182,7 @@ def _is_whole(
     if fits(needed_bytes([computed], steps), free):
         return True
     if asked.layers == "all" or not maker.kinds:
-        raise too_large([computed], steps, free, where)
+        raise too_large([computed], steps, free, where, by_kinds=bool(maker.kinds))
     return False
 
 

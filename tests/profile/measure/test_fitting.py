@@ -13,6 +13,7 @@ from moecalc.profile.measure.making import Maker
 from moecalc.profile.measure.own import OwnMaker
 from moecalc.profile.measure.profiling import profile
 from moecalc.profile.measure.steps import StepPlan, steps_of
+from tests.oracle.families import hrm_text
 from tests.profile.measure.models import DENSE, MIXTURE, model
 
 FREE = 64 * 2**20
@@ -61,8 +62,16 @@ def test_a_context_that_no_batch_fits_is_cut_to_the_longest(nothing_built):
 def test_the_librarys_module_is_not_built_where_it_does_not_fit(monkeypatch):
     monkeypatch.setattr(profiling, "free_bytes", lambda _: 1000)
     monkeypatch.setattr(profiling, "maker_for", lambda *_: pytest.fail("built"))
-    with pytest.raises(InputError, match="needs"):
+    with pytest.raises(InputError, match="needs") as caught:
         profile(model(DENSE), asked(via="transformers"))
+    assert "--layers" not in caught.value.hint  # the library's module is not taken apart
+
+
+def test_stacks_in_a_loop_are_not_taken_apart(monkeypatch):
+    monkeypatch.setattr(profiling, "free_bytes", lambda _: 1000)
+    with pytest.raises(InputError, match="needs") as caught:
+        profile(model(hrm_text.TINY), asked())
+    assert "--layers" not in caught.value.hint
 
 
 def test_one_layer_of_each_kind_adds_up_to_the_model():

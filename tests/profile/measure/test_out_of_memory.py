@@ -69,8 +69,18 @@ def test_as_the_library_builds_it(monkeypatch, error):
     import transformers
 
     monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_config", failing(error))
-    with pytest.raises(InputError, match="ran out of memory on `cpu` as it was built"):
+    with pytest.raises(InputError, match="ran out of memory on `cpu` as it was built") as caught:
         profile(model(DENSE), asked(via="transformers"))
+    assert "--layers" not in caught.value.hint  # it is not taken apart
+
+
+def test_in_a_step_of_the_library_and_of_one_that_can_be_no_smaller(monkeypatch):
+    from moecalc.profile.measure.via_transformers import TransformersRunner
+
+    monkeypatch.setattr(TransformersRunner, "prefill", failing(CPU))
+    with pytest.raises(InputError, match="in its steps") as caught:
+        profile(model(DENSE), asked(via="transformers", prompt=1, context=2))
+    assert "--layers" not in caught.value.hint
 
 
 def test_as_the_dtype_is_tried_and_as_ceilings_are_measured(monkeypatch):
