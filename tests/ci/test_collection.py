@@ -1,4 +1,4 @@
-"""Every file of tests is collected: pytest passes over folders by their names, and `build` is one by default."""
+"""Every file of tests is collected: pytest passes over folders by their names, such as `build`, as one was called."""
 
 import fnmatch
 from pathlib import Path

@@ -16,7 +16,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from moecalc.profile.build.mixture import Mixture
+    from moecalc.profile.builder.mixture import Mixture
     from moecalc.profile.distributed.group import Group
 
 CHOICES = "all-to-all of choices"

@@ -131,7 +131,7 @@ def _ran_out(rank: int, device: Any, asked: AskedOfRanks) -> RankError:
 
 
 def _found(torch: Any, dist: Any, architecture: Any, asked: AskedOfRanks, device: Any, dtype: Any) -> _Found:
-    from moecalc.profile.build.ran import recorded
+    from moecalc.profile.builder.ran import recorded
     from moecalc.profile.distributed.group import Group
     from moecalc.profile.distributed.network import build_rank
 
@@ -283,7 +283,7 @@ def _language(ledger: Ledger) -> Ledger:
 def _itemsize(torch: Any, stored_as: str | None, element: int) -> int:
     if stored_as is None:
         return element
-    from moecalc.profile.build.tensors import dtype_of
+    from moecalc.profile.builder.tensors import dtype_of
 
     return int(dtype_of(stored_as, torch.float32).itemsize)
 

@@ -17,15 +17,15 @@ from moecalc.errors import InputError
 from moecalc.ir.dims import Dim, axis
 from moecalc.ir.roles import Role
 from moecalc.ir.rows import Row, Weight
-from moecalc.profile.build.differential import Difference
-from moecalc.profile.build.dynamic_mask import KeyScores
-from moecalc.profile.build.mixture import Mixture
-from moecalc.profile.build.moa import AttentionExperts
-from moecalc.profile.build.network import Network
-from moecalc.profile.build.numerics import Numerics
-from moecalc.profile.build.plan import places
-from moecalc.profile.build.routing import Forced
-from moecalc.profile.build.tensors import Filling, Store
+from moecalc.profile.builder.differential import Difference
+from moecalc.profile.builder.dynamic_mask import KeyScores
+from moecalc.profile.builder.mixture import Mixture
+from moecalc.profile.builder.moa import AttentionExperts
+from moecalc.profile.builder.network import Network
+from moecalc.profile.builder.numerics import Numerics
+from moecalc.profile.builder.plan import places
+from moecalc.profile.builder.routing import Forced
+from moecalc.profile.builder.tensors import Filling, Store
 from moecalc.profile.distributed.experts import dealt, exchanged
 from moecalc.profile.distributed.local import local_architecture
 from moecalc.profile.distributed.slices import slice_of, start_of
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from moecalc.ir.architecture import Architecture
-    from moecalc.profile.build.plan import Layers
+    from moecalc.profile.builder.plan import Layers
     from moecalc.profile.distributed.group import Group
     from moecalc.specs.plan import Plan
     from moecalc.specs.routing import Skew

@@ -108,7 +108,7 @@ class Computed(msgspec.Struct, frozen=True, dict=True, kw_only=True):
         return int(sum(op.flops(run, choices) for op in self._counted_ops))
 
     def _choices(self, step: StepPlan) -> Choices:
-        from moecalc.profile.build.counters import counted_choices
+        from moecalc.profile.builder.counters import counted_choices
 
         return counted_choices(Step(step.new, step.past, step.batch))
 

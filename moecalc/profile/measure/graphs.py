@@ -28,7 +28,7 @@ def never_captured(ledger: Ledger, via: str | None) -> str:
     """Why no decode step of a model can be a graph: a graph reads a cache where it lay; empty where one can."""
     if via is not None:
         return f"the caches of {via} are replaced at every step"
-    from moecalc.profile.build.cache import GROWING
+    from moecalc.profile.builder.cache import GROWING
 
     if any(state.slots.kind in GROWING for state in ledger.states):
         return "the compressor's buffers of the open block are replaced at every step"
@@ -64,7 +64,7 @@ def captured(torch: Any, device: Any, step: StepPlan, again: Call, call: Call, n
 
 def _why_it_waits(device: Any, again: Call, call: Call) -> str:
     """What makes the host wait for the device in a step, as torch says it outside a capture; empty: nothing."""
-    from moecalc.profile.build.probing import refusing_to_wait
+    from moecalc.profile.builder.probing import refusing_to_wait
 
     again()
     try:

@@ -80,7 +80,7 @@ class OwnRunner:
 
     def count_flops(self, call: Callable[[], object]) -> tuple[int | None, tuple[str, ...]]:
         """Matmuls and convolutions of a call, and the operations that nobody has a formula for."""
-        from moecalc.profile.build.counters import count
+        from moecalc.profile.builder.counters import count
 
         counted = count(call)
         self._kernels = counted.kernels
@@ -107,7 +107,7 @@ class OwnMaker:
         vocabulary: int,
         precision: Precision | None = None,
     ) -> None:
-        from moecalc.profile.build.plan import kinds
+        from moecalc.profile.builder.plan import kinds
 
         self._architecture = model.architecture
         self._asked = asked
@@ -135,7 +135,7 @@ class OwnMaker:
         return self._build((kind.name,) * layers)
 
     def _build(self, layers: Any) -> OwnRunner:
-        from moecalc.profile.build import build
+        from moecalc.profile.builder import build
 
         if self._routed:
             _require_numpy()

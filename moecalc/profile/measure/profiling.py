@@ -132,7 +132,7 @@ def _computed(model: Model, asked: Asked, device: Any, dtype: Any) -> Computed:
     computed = Computed(model=model, dtype=asked.dtype, skew=asked.skew, quant=asked.quant)
     if asked.quant is None:
         return computed
-    from moecalc.profile.build.weight_only import dense_bytes, packed_rows
+    from moecalc.profile.builder.weight_only import dense_bytes, packed_rows
 
     most = dense_bytes(computed.ledger.weights, computed.precision, dtype)
     return structs.replace(computed, dense_bytes=most, packed_rows=packed_rows(asked.quant, device, dtype))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from moecalc.profile.build import build
+from moecalc.profile.builder import build
 from moecalc.profile.distributed.group import Group
 from moecalc.profile.distributed.network import build_rank
 from moecalc.sources.hf_config import read_config

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from moecalc.errors import InputError
-from moecalc.profile.build import build
-from moecalc.profile.build.probing import refusing_to_wait
+from moecalc.profile.builder import build
+from moecalc.profile.builder.probing import refusing_to_wait
 from moecalc.profile.measure.graphs import captured, never_captured
 from moecalc.profile.measure.own import OwnRunner
 from moecalc.profile.measure.sampling import Conditions, notes_of_graphs, sample
@@ -17,7 +17,7 @@ from moecalc.profile.measure.steps import StepPlan
 from moecalc.sources.hf_config import read_config
 from tests.oracle.cases import MODULES
 from tests.oracle.families import deepseek_v4, mixtral
-from tests.profile.build.test_types import BUILT
+from tests.profile.builder.test_types import BUILT
 from tests.profile.measure.models import DENSE
 from tests.profile.measure.test_timing import FakeClock
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from moecalc.api.loading import load
-from moecalc.profile.build import build
+from moecalc.profile.builder import build
 from moecalc.profile.measure.computing import Computed
 from moecalc.profile.measure.own import OwnRunner
 from moecalc.sources.hf_config import read_config

@@ -15,13 +15,13 @@ from torch._subclasses.fake_tensor import (
 )
 
 from moecalc.ir.rows import Pool
-from moecalc.profile.build import build, grouped
-from moecalc.profile.build.routing import Forced
+from moecalc.profile.builder import build, grouped
+from moecalc.profile.builder.routing import Forced
 from moecalc.sources.hf_config import read_config
 from moecalc.specs.routing import UNIFORM_SKEW
 from tests.oracle.cases import MODULES
 from tests.oracle.families import longcat_flash
-from tests.profile.build.test_types import BUILT, VARIANTS
+from tests.profile.builder.test_types import BUILT, VARIANTS
 
 CASES = [pytest.param(MODULES[name].TINY, id=name) for name in BUILT] + VARIANTS
 

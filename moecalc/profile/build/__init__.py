@@ -1,6 +1,0 @@
-"""A model as torch modules, built from its architecture, with random weights. Importing it imports torch."""
-
-from moecalc.profile.build.network import Network, build
-from moecalc.profile.build.numerics import Numerics
-
-__all__ = ["Network", "Numerics", "build"]
